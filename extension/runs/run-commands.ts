@@ -7,6 +7,7 @@ import { CancelRun, ResumeRun, type RunView, StartRun } from "../../server/proto
 import type { Extension } from "../context.ts";
 import { freeName } from "./names.ts";
 import { nameFrom } from "./new-experiment.ts";
+import { onlyOrPicked } from "./only-or-picked.ts";
 import { runContext, runDescription, runSentence } from "./run-text.ts";
 import { runsRoots } from "./runs-roots.ts";
 
@@ -28,13 +29,8 @@ export async function rootFor(experiment: string): Promise<string | undefined> {
   const own = vscode.workspace.getWorkspaceFolder(vscode.Uri.file(experiment))?.uri.fsPath;
   const near = isAbsolute(experiment) && own !== undefined ? roots.filter((root) => isWithin(own, root)) : [];
   const fitting = near.length > 0 ? near : roots;
-  if (fitting.length <= 1) return fitting[0];
-  const items = fitting.map((root) => ({
-    label: vscode.workspace.asRelativePath(root, true),
-    description: root,
-    root,
-  }));
-  return (await vscode.window.showQuickPick(items, { placeHolder: "In which folder is the run kept?" }))?.root;
+  const itemOf = (root: string) => ({ label: vscode.workspace.asRelativePath(root, true), description: root });
+  return await onlyOrPicked(fitting, itemOf, "In which folder is the run kept?");
 }
 
 /**
@@ -158,17 +154,13 @@ export async function runOf(
   const fitting = await fittingRuns(extension, fits);
   const known = folder === undefined ? undefined : extension.runs.model.get(folder);
   if (known !== undefined) return known;
-  if (fitting.length <= 1) {
-    if (fitting.length === 0) void vscode.window.showInformationMessage("LFP Lens: there is no run that this fits.");
-    return fitting[0];
-  }
-  const items = fitting.map((run) => ({
+  if (fitting.length === 0) void vscode.window.showInformationMessage("LFP Lens: there is no run that this fits.");
+  const itemOf = (run: RunView) => ({
     label: run.name,
     description: runDescription(run, new Date()),
     detail: run.folder,
-    run,
-  }));
-  return (await vscode.window.showQuickPick(items, { placeHolder: question }))?.run;
+  });
+  return await onlyOrPicked(fitting, itemOf, question);
 }
 
 /** The folder of a run that a menu or another command names. */

@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 import { MOST_COMPARED } from "../../server/protocol/comparison.ts";
 import { CancelSweep } from "../../server/protocol/runs.ts";
 import type { Extension } from "../context.ts";
+import { onlyOrPicked } from "./only-or-picked.ts";
 import { isComparable, type KnownSweep, sweepContext, sweepDescription } from "./sweep-text.ts";
 
 /** Stops a sweep's process and all its runs, each after a checkpoint. */
@@ -36,14 +37,12 @@ export async function sweepOf(
   if (known !== undefined) return known;
   const fitting = model.sweeps().filter((sweep) => fits.test(sweepContext(sweep)));
   if (fitting.length === 0) void vscode.window.showInformationMessage("LFP Lens: there is no sweep that this fits.");
-  if (fitting.length <= 1) return fitting[0];
-  const items = fitting.map((sweep) => ({
-    label: sweep.sweep.name,
-    description: sweepDescription(sweep),
-    detail: sweep.sweep.folder,
-    found: sweep,
-  }));
-  return (await vscode.window.showQuickPick(items, { placeHolder: question }))?.found;
+  const itemOf = (found: KnownSweep) => ({
+    label: found.sweep.name,
+    description: sweepDescription(found),
+    detail: found.sweep.folder,
+  });
+  return await onlyOrPicked(fitting, itemOf, question);
 }
 
 /** The folder of a sweep that a menu names. */
