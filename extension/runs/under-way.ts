@@ -3,6 +3,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import * as z from "zod";
 import { RunState } from "../../server/protocol/run-events.ts";
+import { isActive } from "./run-text.ts";
 
 const record = z.object({ state: RunState });
 /** A cluster's; jobs of this machine have no name. */
@@ -28,8 +29,8 @@ async function foldersIn(root: string): Promise<string[]> {
 
 async function isUnderWay(folder: string): Promise<boolean> {
   const run = await parsed(join(folder, "run.json"), record);
+  if (run !== undefined && isActive(run.state)) return true;
   const kind = run?.state.kind;
-  if (kind === "running" || kind === "waiting") return true;
   const { name } = (await parsed(join(folder, "job.json"), job)) ?? {};
   return name !== undefined && kind !== "done" && kind !== "failed" && !(await isThere(folder, "jobs", `${name}.gone`));
 }
