@@ -30,11 +30,14 @@ describe.skipIf(!inject("ground").ready || !canStartSlurm)("a run on a Slurm of 
     workbench = await session.open();
   });
   afterAll(async () => {
-    await session.stop();
-    delete process.env["LFP_EXECUTORS"];
-    await slurm.ask("scancel", "--user=root");
-    await slurm.stop();
-    await rm(settings, { recursive: true, force: true });
+    try {
+      await session.stop();
+    } finally {
+      delete process.env["LFP_EXECUTORS"];
+      await slurm.ask("scancel", "--user=root");
+      await slurm.stop();
+      await rm(settings, { recursive: true, force: true });
+    }
   });
   beforeEach(({ onTestFailed, task }) => onTestFailed(() => workbench.screenshot(`failed ${task.name}`)));
 
