@@ -116,7 +116,7 @@ class ViewedSet implements vscode.Disposable {
   }
 
   /** The set with its file and its run. Throws if there is no set, or if its run is not at hand. */
-  async #place(): Promise<PlacedSet & { readonly run: RunView }> {
+  async #place(): Promise<PlacedSet> {
     const { set, uri } = this.#extension.ablation;
     if (set === null || uri === undefined) throw new Error("No ablation set is active.");
     const run = await runOfSet(this.#extension, set);
