@@ -64,6 +64,14 @@ describe("a large model", () => {
     await own.store.dispose();
   });
 
+  it.each(["gemma", "gpt2"] as const)("%s takes the memory that it asked for", async (name) => {
+    const path = await stored(name, "F16");
+    const counted = await countingReads(fixed);
+    const model = await loadModel(counted.device, path);
+    expect(counted.moved()).toBe(counted.admitted());
+    await model.store.dispose();
+  });
+
   it("has the gradients of adapters that its weights in F32 give", async () => {
     const path = await stored("gemma", "BF16");
     const found: Record<string, Values>[] = [];
@@ -120,16 +128,22 @@ describe("a large model", () => {
   });
 });
 
-/** The same device, counting the times that weights are moved onto it. */
-async function countingReads(device: Device): Promise<{ device: Device; created: () => number }> {
+/** The same device, counting the times that weights are moved onto it, and their bytes as asked for and as moved. */
+async function countingReads(
+  device: Device,
+): Promise<{ device: Device } & Record<"created" | "admitted" | "moved", () => number>> {
   const { fixed } = device;
   if (fixed === undefined) throw new TypeError("the device has no fixed memory");
-  let count = 0;
+  let [count, admitted, moved] = [0, 0, 0];
   const counting: NonNullable<Device["fixed"]> = {
     fromBytes: fixed.fromBytes,
-    admit: (bytes, stored) => fixed.admit(bytes, stored),
+    admit: (bytes, stored) => {
+      admitted += bytes;
+      return fixed.admit(bytes, stored);
+    },
     create: (entries) => {
       count += 1;
+      for (const { values } of entries) moved += values.byteLength;
       return fixed.create(entries);
     },
     share: (store, options) => fixed.share(store, options),
@@ -142,7 +156,7 @@ async function countingReads(device: Device): Promise<{ device: Device; created:
     compile: (spec) => device.compile(spec),
     close: () => device.close(),
   };
-  return { device: same, created: () => count };
+  return { device: same, created: () => count, admitted: () => admitted, moved: () => moved };
 }
 
 async function logitsFor(device: Device, model: LoadedModel, rows: readonly Int32Array[]): Promise<ArrayLike<number>> {

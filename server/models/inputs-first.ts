@@ -1,6 +1,6 @@
 /** Matrices that files hold as [inputs, out], as GPT-2's do: read and written as the [out, inputs] of a Linear. */
 import type { StoredValues, TensorInfo, TensorSource } from "./safetensors.ts";
-import { transposed } from "./transpose.loops.ts";
+import { transposed, transposedHalf } from "./transpose.loops.ts";
 
 /** The source with the matrices whose names match `inputsFirst` transposed; `readBytes` stays as the file has it. */
 export function outFirst(source: TensorSource, inputsFirst: RegExp | undefined): TensorSource {
@@ -36,9 +36,14 @@ class OutFirst implements TensorSource {
   }
 
   async readStored(name: string): Promise<StoredValues> {
+    const { stored, values } = await this.#source.readStored(name);
     const info = this.#source.tensors.get(name);
-    if (info === undefined || !this.#isTurned(name, info)) return await this.#source.readStored(name);
-    return { stored: "f32", values: await this.readFloat32(name, { requireFinite: true }) };
+    if (info === undefined || !this.#isTurned(name, info)) return { stored, values };
+    const [inputs = 0, out = 0] = info.shape;
+    return {
+      stored,
+      values: values instanceof Uint16Array ? transposedHalf(values, inputs, out) : transposed(values, inputs, out),
+    };
   }
 
   readBytes(name: string): Promise<Uint8Array<ArrayBuffer>> {
