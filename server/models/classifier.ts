@@ -49,7 +49,7 @@ export class Classifier implements AsyncDisposable {
     const labels = labelsOf(json, folder);
     const count = labels.labels.length;
     const source = (await isStoredAsOnnx(json, folder))
-      ? await openOnnxClassifier(json, folder, count)
+      ? await openOnnxClassifier(device, json, folder, count)
       : await openWeights(device, await classifierParts(json, folder, count), folder);
     return new Classifier(labels, source);
   }

@@ -90,6 +90,15 @@ describe("a classifier as ONNX", () => {
     expect(await readClassifierLabels(folder)).toEqual(["LABEL_0", "LABEL_1"]);
   });
 
+  it("runs on the CPU device that is given, with the threads of that", async () => {
+    const folder = await folderWith(summing("model.onnx_data"), { "model.onnx_data": data });
+    const own = await createCpuDevice({ threads: 1 });
+    const classifier = await Classifier.load(own, folder);
+    expect([...(await classifier.logits(["a"]))]).toEqual([1, -1]);
+    await own.close();
+    await expect(classifier.logits(["a"])).rejects.toThrow("the device was closed");
+  });
+
   it("reads no weights from elsewhere", async () => {
     for (const location of ["../config.json", "/etc/hostname", "weights/a", "..", ".hidden", "a\\b"])
       expect(await refusal(await folderWith(summing(location), {}))).toMatch(

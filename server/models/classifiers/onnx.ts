@@ -1,6 +1,6 @@
 /**
  * Classifiers that are published as ONNX for @huggingface/transformers: config.json, tokenizer.json and onnx/model.onnx,
- * run by the CPU device's own ONNX Runtime. Letters: B texts, T tokens, L labels.
+ * run by the CPU device's ONNX Runtime. Letters: B texts, T tokens, L labels.
  */
 import { realpath } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
@@ -9,8 +9,9 @@ import { messageOf } from "../../common/errors.ts";
 import { schemaProblems } from "../../common/schema-problems.ts";
 import { readWholeFile } from "../../common/text-file.ts";
 import { visibleLine } from "../../common/untrusted-text.ts";
-import { type CpuDevice, createCpuDevice } from "../../engine/cpu/device.ts";
+import { CpuDevice, createCpuDevice } from "../../engine/cpu/device.ts";
 import type { OnnxModel, OnnxModelRun } from "../../engine/cpu/onnx-models.ts";
+import type { Device } from "../../engine/device.ts";
 import { DeviceError } from "../../engine/errors.ts";
 import { ConfigError } from "../errors.ts";
 import { ONNX_FILE } from "../model-files.ts";
@@ -50,20 +51,25 @@ const integerTypes: Readonly<Record<number, { from(values: Iterable<number>): In
 const floats = 1;
 const logitsName = "logits";
 
-/** Opens the classifier on a CPU device of its own. Throws what `readOnnxClassifier` throws. */
+/**
+ * Opens the classifier on the device, or, where that is not the CPU's, on a CPU device of its own. Throws what
+ * `readOnnxClassifier` throws.
+ */
 export async function openOnnxClassifier(
+  device: Device,
   json: Readonly<Record<string, unknown>>,
   folder: string,
   labels: number,
 ): Promise<LogitSource> {
   const parts = await readOnnxClassifier(json, folder, labels);
   const external = await externalFiles(parts);
-  const device = await createCpuDevice();
+  await using opened = new AsyncDisposableStack();
+  const cpu =
+    device instanceof CpuDevice ? device : opened.adopt(await createCpuDevice(), async (own) => await own.close());
   try {
-    const model = await device.openModel({ model: parts.bytes, external });
-    return new OnnxLogits(device, model, parts);
+    const model = opened.adopt(await cpu.openModel({ model: parts.bytes, external }), (own) => own.dispose());
+    return new OnnxLogits(model, parts, opened.move());
   } catch (error) {
-    await device.close();
     throw error instanceof DeviceError
       ? new ClassifierError(`${parts.path}: ${error.message}`, { cause: error })
       : error;
@@ -168,14 +174,14 @@ async function externalFiles({ path, file: { external } }: OnnxParts): Promise<{
 }
 
 class OnnxLogits implements LogitSource {
-  readonly #device: CpuDevice;
   readonly #model: OnnxModel;
   readonly #parts: Omit<OnnxParts, "bytes">;
+  readonly #opened: AsyncDisposableStack;
 
-  constructor(device: CpuDevice, model: OnnxModel, { bytes: _, ...parts }: OnnxParts) {
-    this.#device = device;
+  constructor(model: OnnxModel, { bytes: _, ...parts }: OnnxParts, opened: AsyncDisposableStack) {
     this.#model = model;
     this.#parts = parts;
+    this.#opened = opened;
   }
 
   get contextLength(): number {
@@ -206,8 +212,7 @@ class OnnxLogits implements LogitSource {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#model.dispose();
-    await this.#device.close();
+    await this.#opened.disposeAsync();
   }
 
   #feeds(places: Places): OnnxModelRun["inputs"] {
