@@ -15,7 +15,7 @@ import type { Device } from "../engine/device.ts";
 import { ClassifierError } from "./classifiers/errors.ts";
 import { classifierParts, isReadFromWeights } from "./classifiers/kinds.ts";
 import type { LogitSource } from "./classifiers/logit-source.ts";
-import { openOnnxClassifier, readOnnxClassifier } from "./classifiers/onnx.ts";
+import { checkOnnxClassifier, openOnnxClassifier } from "./classifiers/onnx.ts";
 import { openWeights } from "./classifiers/weights.ts";
 import { ConfigError } from "./errors.ts";
 import { hasOnnxFile, hasSafetensors } from "./model-files.ts";
@@ -95,13 +95,13 @@ function textsAtOnce(T: number): number {
 }
 
 /**
- * The labels of the classifier in a folder, in the order of its logits; reads config.json, tokenizer and what ONNX says
+ * The labels of the classifier in a folder, in the order of its logits; checks config.json, tokenizer and what ONNX says
  * of inputs and outputs, and no weights. Throws what `Classifier.load` throws for these.
  */
 export async function readClassifierLabels(folder: string): Promise<readonly string[]> {
   const json = await readConfigJson(folder);
   const { labels } = labelsOf(json, folder);
-  if (await isStoredAsOnnx(json, folder)) await readOnnxClassifier(json, folder, labels.length);
+  if (await isStoredAsOnnx(json, folder)) await checkOnnxClassifier(json, folder, labels.length);
   else await classifierParts(json, folder, labels.length);
   return labels;
 }

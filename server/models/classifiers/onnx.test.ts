@@ -1,5 +1,5 @@
 /** Classifiers as ONNX files: what is read of them, what is refused. Their logits are in test/conformance/classifiers.test.ts. */
-import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -87,6 +87,19 @@ describe("a classifier as ONNX", () => {
   it("may keep its weights in a file beside it, and takes only the inputs that it has", async () => {
     const folder = await folderWith(summing("model.onnx_data"), { "model.onnx_data": data });
     expect(await logitsOf(folder, ["a", "a b b", "c"])).toEqual([1, -1, 2, -0.5, -2, 4]);
+    expect(await readClassifierLabels(folder)).toEqual(["LABEL_0", "LABEL_1"]);
+  });
+
+  it("is checked without a second reading of a file that has not changed", async () => {
+    const folder = await folderWith(summing("model.onnx_data"), { "model.onnx_data": data });
+    const path = join(folder, "onnx/model.onnx");
+    const at = new Date(1e9);
+    await utimes(path, at, at);
+    expect(await readClassifierLabels(folder)).toEqual(["LABEL_0", "LABEL_1"]);
+    const { length } = await readFile(path);
+    await writeFile(path, "x".repeat(length));
+    await expect(readClassifierLabels(folder)).rejects.toThrow("is no ONNX model");
+    await utimes(path, at, at);
     expect(await readClassifierLabels(folder)).toEqual(["LABEL_0", "LABEL_1"]);
   });
 

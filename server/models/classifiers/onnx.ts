@@ -2,7 +2,7 @@
  * Classifiers that are published as ONNX for @huggingface/transformers: config.json, tokenizer.json and onnx/model.onnx,
  * run by the CPU device's ONNX Runtime. Letters: B texts, T tokens, L labels.
  */
-import { realpath } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { messageOf } from "../../common/errors.ts";
@@ -20,11 +20,9 @@ import type { LogitSource } from "./logit-source.ts";
 import { type OnnxFile, type OnnxValue, parseOnnx } from "./onnx-file.ts";
 import { loadTextEncoder, readModelMaxLength, type TextEncoder } from "./text-encoder.ts";
 
-/** What is read of such a classifier before its weights are used. */
+/** What is read of such a classifier beside its ONNX file. */
 interface OnnxParts {
   readonly path: string;
-  readonly bytes: Uint8Array;
-  readonly file: OnnxFile;
   readonly encoder: TextEncoder;
   readonly contextLength: number;
   readonly padId: number;
@@ -53,7 +51,7 @@ const logitsName = "logits";
 
 /**
  * Opens the classifier on the device, or, where that is not the CPU's, on a CPU device of its own. Throws what
- * `readOnnxClassifier` throws.
+ * `checkOnnxClassifier` throws.
  */
 export async function openOnnxClassifier(
   device: Device,
@@ -61,30 +59,44 @@ export async function openOnnxClassifier(
   folder: string,
   labels: number,
 ): Promise<LogitSource> {
-  const parts = await readOnnxClassifier(json, folder, labels);
-  const external = await externalFiles(parts);
+  const parts = await readParts(json, folder, labels);
+  const { path } = parts;
+  const bytes = await readWholeFile(path, "onnx model");
+  const file = parseOnnx(bytes, path);
+  checkInterface(file, path, labels);
+  const external = await externalFiles(path, file);
   await using opened = new AsyncDisposableStack();
   const cpu =
     device instanceof CpuDevice ? device : opened.adopt(await createCpuDevice(), async (own) => await own.close());
   try {
-    const model = opened.adopt(await cpu.openModel({ model: parts.bytes, external }), (own) => own.dispose());
-    return new OnnxLogits(model, parts, opened.move());
+    const model = opened.adopt(await cpu.openModel({ model: bytes, external }), (own) => own.dispose());
+    return new OnnxLogits({ model, file, parts }, opened.move());
   } catch (error) {
-    throw error instanceof DeviceError
-      ? new ClassifierError(`${parts.path}: ${error.message}`, { cause: error })
-      : error;
+    throw error instanceof DeviceError ? new ClassifierError(`${path}: ${error.message}`, { cause: error }) : error;
   }
 }
 
 /**
- * Reads and checks config, tokenizer, and what the ONNX file says of inputs and outputs. Throws `ConfigError`,
- * `ClassifierError`, `WholeFileError` and what the tokenizer's loader throws.
+ * Checks config, tokenizer, and what the ONNX file says of inputs and outputs; reads an ONNX file that it found to fit
+ * only once it has changed. Throws `ConfigError`, `ClassifierError`, `WholeFileError` and what the tokenizer's loader throws.
  */
-export async function readOnnxClassifier(
+export async function checkOnnxClassifier(
   json: Readonly<Record<string, unknown>>,
   folder: string,
   labels: number,
-): Promise<OnnxParts> {
+): Promise<void> {
+  const { path } = await readParts(json, folder, labels);
+  const { size, mtimeNs } = await stat(path, { bigint: true });
+  const version = `${labels} ${size} ${mtimeNs} ${path}`;
+  if (fitting.has(version)) return;
+  checkInterface(parseOnnx(await readWholeFile(path, "onnx model"), path), path, labels);
+  fitting.add(version);
+}
+
+/** Versions of ONNX files that fit, with their labels: an editor asks after every change of an experiment. */
+const fitting = new Set<string>();
+
+async function readParts(json: Readonly<Record<string, unknown>>, folder: string, labels: number): Promise<OnnxParts> {
   const sizes = configSchema.safeParse(json);
   if (!sizes.success) throw new ConfigError(`${folder}/config.json: ${schemaProblems(sizes.error)}`);
   const { vocab_size, max_position_embeddings, pad_token_id } = sizes.data;
@@ -93,13 +105,9 @@ export async function readOnnxClassifier(
     throw new ConfigError(
       `${folder}: the tokenizer has ids up to ${encoder.vocabSize - 1}, but config.json's vocab_size is ${vocab_size}; the two do not belong together`,
     );
-  const path = join(folder, ONNX_FILE);
-  const bytes = await readWholeFile(path, "onnx model");
-  const file = parseOnnx(bytes, path);
-  checkInterface(file, path, labels);
   const told = await readModelMaxLength(folder);
   const contextLength = Math.min(told ?? USUAL_TOKENS, max_position_embeddings ?? MOST_TOKENS, MOST_TOKENS);
-  return { path, bytes, file, encoder, contextLength, padId: pad_token_id ?? 0, labels };
+  return { path: join(folder, ONNX_FILE), encoder, contextLength, padId: pad_token_id ?? 0, labels };
 }
 
 /** Tokens of a text where the tokenizer says no length, as RoBERTa's has 514 positions for 512 tokens; and at most. */
@@ -150,7 +158,7 @@ function namesIn(values: readonly OnnxValue[]): string {
 }
 
 /** The files with weights that the model names: they stand beside it, under plain names, and are no links out of the model. */
-async function externalFiles({ path, file: { external } }: OnnxParts): Promise<{ name: string; bytes: Uint8Array }[]> {
+async function externalFiles(path: string, { external }: OnnxFile): Promise<{ name: string; bytes: Uint8Array }[]> {
   const folder = dirname(path);
   const own = await realpath(folder);
   // In the hub's cache, the files of models--NAME/snapshots/COMMIT/onnx are links to models--NAME/blobs.
@@ -173,13 +181,21 @@ async function externalFiles({ path, file: { external } }: OnnxParts): Promise<{
   return files;
 }
 
+interface OpenedModel {
+  readonly model: OnnxModel;
+  readonly file: OnnxFile;
+  readonly parts: OnnxParts;
+}
+
 class OnnxLogits implements LogitSource {
   readonly #model: OnnxModel;
-  readonly #parts: Omit<OnnxParts, "bytes">;
+  readonly #file: OnnxFile;
+  readonly #parts: OnnxParts;
   readonly #opened: AsyncDisposableStack;
 
-  constructor(model: OnnxModel, { bytes: _, ...parts }: OnnxParts, opened: AsyncDisposableStack) {
+  constructor({ model, file, parts }: OpenedModel, opened: AsyncDisposableStack) {
     this.#model = model;
+    this.#file = file;
     this.#parts = parts;
     this.#opened = opened;
   }
@@ -216,9 +232,8 @@ class OnnxLogits implements LogitSource {
   }
 
   #feeds(places: Places): OnnxModelRun["inputs"] {
-    const { file } = this.#parts;
     return Object.fromEntries(
-      file.inputs.flatMap(({ name, elementType }) => {
+      this.#file.inputs.flatMap(({ name, elementType }) => {
         const values = inputs[name]?.(places);
         const typed = values === undefined ? undefined : integerTypes[elementType]?.from(values);
         return typed === undefined ? [] : [[name, typed]];
