@@ -160,6 +160,9 @@ describe("a classifier as ONNX", () => {
       JSON.stringify({ ...tokenizer, model: { type: "New", vocab: {} } }),
     );
     expect(await refusal(folder)).toMatch(/^ClassifierTokenizerError: .*is no tokenizer/);
+    await writeFile(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
+    await writeFile(join(folder, "tokenizer_config.json"), "{");
+    expect(await refusal(folder)).toMatch(/^TokenizerFileError: .*tokenizer_config\.json: not JSON/);
     await rm(join(folder, "tokenizer.json"));
     expect(await refusal(folder)).toMatch(
       /^TokenizerNotFoundError: there is no .*save it in Python with AutoTokenizer/,

@@ -4,11 +4,8 @@ import { join } from "node:path";
 import { Tokenizer } from "@huggingface/tokenizers";
 import { z } from "zod";
 import { LfpError, messageOf } from "../../common/errors.ts";
-import { parseJson } from "../../common/json.ts";
 import { schemaProblems } from "../../common/schema-problems.ts";
-import { errnoOf } from "../../common/system-errors.ts";
-import { LfsPointerError, readTextFile } from "../../common/text-file.ts";
-import { TokenizerFileError, TokenizerNotFoundError } from "../tokenizer/errors.ts";
+import { readTokenizerConfigJson, readTokenizerJson } from "../tokenizer/file.ts";
 import { refuseEndlessMarks } from "../tokenizer/offsets.ts";
 
 // Types of the part of the library that is used; see tokenizer/pieces.ts.
@@ -83,15 +80,7 @@ const kindsInWords: Readonly<Record<TextEncoderKind, string>> = {
  */
 export async function loadTextEncoder(folder: string, kind: TextEncoderKind): Promise<TextEncoder> {
   const path = join(folder, "tokenizer.json");
-  let json: unknown;
-  try {
-    json = parseJson(await readTextFile(path, "tokenizer"));
-  } catch (cause) {
-    if (cause instanceof LfsPointerError) throw cause;
-    if (errnoOf(cause) === "ENOENT") throw new TokenizerNotFoundError(path, cause);
-    throw new TokenizerFileError(path, messageOf(cause), { cause });
-  }
-  const file = fileSchemas[kind].safeParse(json);
+  const file = fileSchemas[kind].safeParse(await readTokenizerJson(path));
   if (!file.success) throw new ClassifierTokenizerError(path, kindsInWords[kind], schemaProblems(file.error));
   const { model, added_tokens } = file.data;
   const held = Array.isArray(model.vocab) ? [model.vocab.length - 1] : Object.values(model.vocab);
@@ -105,12 +94,13 @@ export async function loadTextEncoder(folder: string, kind: TextEncoderKind): Pr
 
 const lengthSchema = z.looseObject({ model_max_length: z.number().positive().nullish() });
 
-/** The most tokens that tokenizer_config.json gives a text; undefined where it has none, or a number that means none. */
+/**
+ * The most tokens that tokenizer_config.json gives a text; undefined where it has none, or a number that means none.
+ * Throws `TokenizerFileError` for a damaged file.
+ */
 export async function readModelMaxLength(folder: string): Promise<number | undefined> {
-  const path = join(folder, "tokenizer_config.json");
-  const text = await readTextFile(path, "config").catch(() => undefined);
-  if (text === undefined) return undefined;
-  const most = lengthSchema.safeParse(parseJson(text)).data?.model_max_length ?? undefined;
+  const json = await readTokenizerConfigJson(join(folder, "tokenizer_config.json"));
+  const most = lengthSchema.safeParse(json).data?.model_max_length ?? undefined;
   return most !== undefined && Number.isSafeInteger(most) ? most : undefined;
 }
 

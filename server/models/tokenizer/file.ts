@@ -28,18 +28,14 @@ export interface TokenizerSpec extends Pipeline {
  */
 export async function readTokenizer(folder: string): Promise<TokenizerSpec> {
   const path = join(folder, "tokenizer.json");
-  const file = await readIfThere(path, "tokenizer");
-  if ("missing" in file) throw new TokenizerNotFoundError(path, file.missing);
-  const value = parseJson(path, file.text);
-  checkSizes(path, value);
+  const value = await readTokenizerJson(path);
   const json = parse(path, pipelineSchema, value);
   const pipeline = recognisePipeline(path, json);
   const { model } = parse(path, bpeSchema, value);
   const { idOf, tokenOf } = indexVocabulary(path, model.vocab, json.added_tokens);
 
   const configPath = join(folder, "tokenizer_config.json");
-  const configFile = await readIfThere(configPath, "config");
-  const config = parse(configPath, configSchema, "text" in configFile ? parseJson(configPath, configFile.text) : {});
+  const config = parse(configPath, configSchema, await readTokenizerConfigJson(configPath));
   const idFor = (role: keyof typeof config): number | undefined => {
     const content = config[role];
     if (content === undefined) return undefined;
@@ -56,6 +52,24 @@ export async function readTokenizer(folder: string): Promise<TokenizerSpec> {
     eosId: idFor("eos_token"),
     padId: idFor("pad_token"),
   };
+}
+
+/**
+ * The value of a tokenizer.json, of which only the sizes are checked. Throws `TokenizerNotFoundError` or
+ * `TokenizerFileError`.
+ */
+export async function readTokenizerJson(path: string): Promise<unknown> {
+  const file = await readIfThere(path, "tokenizer");
+  if ("missing" in file) throw new TokenizerNotFoundError(path, file.missing);
+  const value = parseJson(path, file.text);
+  checkSizes(path, value);
+  return value;
+}
+
+/** The value of a tokenizer_config.json, unchecked; an empty object where there is none. Throws `TokenizerFileError`. */
+export async function readTokenizerConfigJson(path: string): Promise<unknown> {
+  const file = await readIfThere(path, "config");
+  return "text" in file ? parseJson(path, file.text) : {};
 }
 
 /** Maximum number of tokens, above the largest vocabularies: 262,144 (Gemma 3), 901,629 (XLM-V). */
