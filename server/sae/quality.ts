@@ -94,7 +94,7 @@ export interface SaeQuality {
 /** Measures autoencoders of one model. Throws `UnknownLayerError` and `DeviceError`. */
 export async function measureSaes(options: QualityOptions): Promise<SaeQuality[]> {
   const { device, model, saes, texts, contextLength, skip = 0, known, onBatch } = options;
-  const places = [...new Map(saes.map((sae) => [hookOf(sae), sae])).keys()];
+  const places = [...new Set(saes.map(hookOf))];
   const T = texts.reduce((longest, text) => Math.max(longest, Math.min(text.length, contextLength)), 2);
   const B = Math.max(1, Math.min(texts.length, 16, Math.floor(logitsLimit / (T * model.model.config.vocabSize))));
   const placed: PlacedSae[] = [];
@@ -129,8 +129,10 @@ function compileSplicing(
   const gate = (at: number): Node => ops.slice(gates, 0, at, at + 1);
   const real = ops.input("real", [B * T, 1]);
   const outputs: Record<string, Node> = {};
-  const layers = saes.map(({ layer }) => layer);
-  requireLayers(layers, model.config);
+  requireLayers(
+    saes.map(({ layer }) => layer),
+    model.config,
+  );
   const editActivations: ActivationEdit = (layerSite, activations) => {
     const place = hookOf(layerSite);
     if (!places.includes(place)) return activations;

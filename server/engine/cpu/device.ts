@@ -16,7 +16,7 @@ import { DeviceError } from "../errors.ts";
 import type { Values } from "../graph.ts";
 import { fixedFromBytes } from "./limits.ts";
 import type { CallKind, Calls, Reply } from "./messages.ts";
-import { closeRequest, toError } from "./messages.ts";
+import { closeRequest, sharedName, toError } from "./messages.ts";
 import type { OnnxModel, OnnxModelFile } from "./onnx-models.ts";
 import { planProgram } from "./planner.ts";
 import { type RuntimeChoice, type RuntimeKind, type WorkerOptions, wishedRuntime } from "./runtime.ts";
@@ -145,9 +145,7 @@ class CpuFixedMemory implements FixedMemory {
     const own = ownStore(store);
     const ask = { entries, shared: { store: own.id, prefix } };
     const id = await this.#caller.call("createFixed", ask, buffersOf(entries));
-    const renamed = (name: string): string =>
-      name.startsWith(prefix.from) ? prefix.to + name.slice(prefix.from.length) : name;
-    const fixed = new Map([...own.fixed].map(([name, stored]) => [renamed(name), stored]));
+    const fixed = new Map([...own.fixed].map(([name, stored]) => [sharedName(name, prefix), stored]));
     for (const [name, stored] of storedBy(entries)) fixed.set(name, stored);
     return new CpuStateStore(this.#caller, { id, names: [...fixed.keys()], fixed, onDispose });
   }

@@ -1,12 +1,5 @@
 import { type Address, loadOrtApi, type OrtApi } from "./ort-api.ts";
-import {
-  type Bound,
-  type BoundValues,
-  type ModelSession,
-  type ModelSpec,
-  mergingOptimizer,
-  type Runtime,
-} from "./runtime.ts";
+import type { Bound, BoundValues, ModelSession, ModelSpec, Runtime } from "./runtime.ts";
 
 /**
  * ONNX Runtime through its C API: inputs and outputs are bound where they are in memory, and nothing is copied.
@@ -46,6 +39,9 @@ const sessionEntries = {
   "session.force_spinning_stop": "1",
   "session.set_denormal_as_zero": "1",
 } as const;
+
+/** Optimizations that a model with `widens` does without. */
+const mergingOptimizer = "CommonSubexpressionElimination";
 
 function createSession(api: OrtApi, env: Address, { model, external, threads, widens = false }: ModelSpec): Address {
   const options = api.created((out) => api.createSessionOptions(out));

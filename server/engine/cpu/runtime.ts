@@ -28,9 +28,6 @@ export interface ModelSpec {
   readonly widens?: boolean;
 }
 
-/** Optimizations of ONNX Runtime that a model with `widens` does without. */
-export const mergingOptimizer = "CommonSubexpressionElimination";
-
 export interface ModelSession {
   /** Runs the model: reads the feeds and writes the fetches in place. Blocks the thread. */
   run(feeds: readonly Bound[], fetches: readonly Bound[]): Promise<void>;

@@ -6,7 +6,7 @@ import { sizeOf, type Values } from "../graph.ts";
 import type { BufferSpec } from "../program-inputs.ts";
 import type { Buffer } from "./buffers.ts";
 import type { Heap } from "./heap.ts";
-import type { SharedStore } from "./messages.ts";
+import { type SharedStore, sharedName } from "./messages.ts";
 import type { Feed } from "./plan.ts";
 import type { BoundValues } from "./runtime.ts";
 
@@ -107,10 +107,10 @@ export class StateStores {
     }
   }
 
-  #renamed({ store, prefix: { from, to } }: SharedStore): [string, Held][] {
+  #renamed({ store, prefix }: SharedStore): [string, Held][] {
     const held = this.#stores.get(store);
     if (held === undefined) throw new DeviceError("a store was shared after it was disposed of");
-    return [...held].map(([name, values]) => [name.startsWith(from) ? to + name.slice(from.length) : name, values]);
+    return [...held].map(([name, values]) => [sharedName(name, prefix), values]);
   }
 
   #add(store: Map<string, Held>): number {

@@ -3,7 +3,7 @@
 import { visibleLine } from "../../common/untrusted-text.ts";
 import type { ModelConfig } from "../../models/architectures.ts";
 import { siteModuleOf } from "../../models/model.ts";
-import { hookOf, type LayerSite, siteNames, siteOfHook, sites } from "../../models/sites.ts";
+import { defaultSite, hookOf, type LayerSite, siteNames, siteOfHook, sites } from "../../models/sites.ts";
 import type { SubjectModel } from "../activation-buffer.ts";
 import { DictionaryFitError } from "../errors.ts";
 import { measureSaes, type QualityOptions, type SaeQuality } from "../quality.ts";
@@ -38,7 +38,7 @@ export function placeOf(
         `encodes '${visibleLine(origin.site ?? "", 100)}', so ${part} ${own}, but ${part} ${asked} was asked for`,
       );
   }
-  const { layer, site = "mlp-output" } = stated ?? given;
+  const { layer, site = defaultSite } = stated ?? given;
   if (layer === undefined)
     throw new DictionaryFitError(folder, "does not say which layer it encodes: name the layer that it was trained on");
   if (layer >= config.layers)
