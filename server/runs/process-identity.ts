@@ -3,6 +3,7 @@ import { readlink } from "node:fs/promises";
 import { hostname } from "node:os";
 import { promisify } from "node:util";
 import { z } from "zod";
+import { isAlive } from "../common/alive.ts";
 import { readTextFile } from "../common/text-file.ts";
 import { errnoOf, unlessMissing } from "./files.ts";
 
@@ -74,12 +75,7 @@ async function identifySelf(): Promise<ProcessIdentity> {
  * The start time of a running process, empty when the system does not tell; `undefined` when there is no such process.
  */
 async function lookUp(pid: number): Promise<string | undefined> {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    // EPERM: it runs, as another user.
-    if (errnoOf(error) !== "EPERM") return undefined;
-  }
+  if (!isAlive(pid)) return undefined;
   if (process.platform === "linux") return startOnLinux(pid);
   return process.platform === "win32" ? "" : startByPs(pid);
 }
@@ -91,7 +87,7 @@ async function lookUp(pid: number): Promise<string | undefined> {
 async function startOnLinux(pid: number): Promise<string | undefined> {
   const text = await unlessMissing(readTextFile(`/proc/${pid}/stat`, "record").catch(goneWhileReading));
   // If /proc hides other users' processes the file cannot be read, although the process runs.
-  if (text === undefined) return stillThere(pid) ? "" : undefined;
+  if (text === undefined) return isAlive(pid) ? "" : undefined;
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   const isZombie = fields[0] === "Z" || fields[0] === "X";
   return isZombie ? undefined : (fields[19] ?? "");
@@ -104,14 +100,6 @@ async function startByPs(pid: number): Promise<string | undefined> {
   }));
   const match = /^(\S+)\s+(\S.*)$/.exec(stdout.trim());
   return match === null || match[1]?.startsWith("Z") ? undefined : match[2];
-}
-
-function stillThere(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return errnoOf(error) === "EPERM";
-  }
 }
 
 function goneWhileReading(error: unknown): undefined {

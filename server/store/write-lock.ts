@@ -14,7 +14,9 @@ import {
 import { hostname } from "node:os";
 import { threadId } from "node:worker_threads";
 import { z } from "zod";
+import { isAlive } from "../common/alive.ts";
 import { tryJson } from "../common/json.ts";
+import { errnoOf } from "../common/system-errors.ts";
 import { StoreError } from "./errors.ts";
 
 /** How long to wait for another process. */
@@ -60,7 +62,7 @@ function taken(own: string, lock: string): boolean {
     return true;
   } catch (error) {
     // A network may lose the answer to a link that was made.
-    if (codeOf(error) === "EEXIST") return statSync(own).nlink > 1;
+    if (errnoOf(error) === "EEXIST") return statSync(own).nlink > 1;
     // No links here (FUSE, SMB): the exclusive creation is what there is.
     return takenByCreation(lock, holder);
   }
@@ -71,7 +73,7 @@ function takenByCreation(lock: string, holder: string): boolean {
     writeFileSync(lock, holder, { flag: "wx" });
     return true;
   } catch (error) {
-    if (codeOf(error) === "EEXIST") return false;
+    if (errnoOf(error) === "EEXIST") return false;
     throw error;
   }
 }
@@ -98,15 +100,6 @@ function isDead(lock: string, sinceMs: number, own: string): boolean {
   return nowMs - sinceMs > STALE_MS;
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return codeOf(error) !== "ESRCH";
-  }
-}
-
 function busyMessage(path: string, lock: string): string {
   const holder = holderSchema.safeParse(tryJson(textOf(lock) ?? "")).data;
   const who = holder === undefined ? "another process" : `process ${holder.pid} on ${holder.host}`;
@@ -130,8 +123,4 @@ function textOf(path: string): string | undefined {
 
 function inodeOf(path: string): bigint | undefined {
   return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
 }

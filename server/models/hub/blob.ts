@@ -4,6 +4,7 @@ import { type FileHandle, mkdir, open, readdir, rename, stat, unlink } from "nod
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { threadId } from "node:worker_threads";
+import { isAlive } from "../../common/alive.ts";
 import { LfpError, messageOf } from "../../common/errors.ts";
 import { ModelFileError } from "../safetensors.ts";
 import type { HubClient, RemoteFile } from "./client.ts";
@@ -204,13 +205,4 @@ async function claimPartial(blobPath: string): Promise<string> {
 /** Releases an unfinished download, so that the next one can resume it. */
 async function releasePartial(partial: string, blobPath: string): Promise<void> {
   await rename(partial, `${blobPath}.lfp.incomplete`).catch(() => undefined);
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM";
-  }
 }
