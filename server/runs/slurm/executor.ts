@@ -55,7 +55,11 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
     const intent: SlurmJob = { executor: "slurm", ...(await intentOf(job, name)) };
     await prepareJob(job, name, jobScript(job, name, settings, process.env));
     await keep(intent);
-    const submitted = await this.#sbatch(sbatchArguments(name, runFolder, settings), name, [runFolder]);
+    const submitted = await this.#sbatch(sbatchArguments(name, runFolder, settings), {
+      name,
+      folders: [runFolder],
+      isArray: false,
+    });
     return { ...intent, ...submitted };
   }
 
@@ -75,7 +79,11 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
       intents.push(intent);
     }
     await writeFileAtomically(notePaths(arrayFolder(jobs), name).array, arrayScript(jobs, name));
-    const { id, cluster } = await this.#sbatch(arrayArguments(name, jobs, atMost, settings), name, folders);
+    const { id, cluster } = await this.#sbatch(arrayArguments(name, jobs, atMost, settings), {
+      name,
+      folders,
+      isArray: true,
+    });
     return intents.map((intent, task) => ({
       ...intent,
       id: `${id}_${task}`,
@@ -127,7 +135,7 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
    * Submits the job or array of a name for runs, or finds it where `sbatch` was unclear on whether it did. Throws
    * `JobNotStartedError` and `ArrayRefusedError`.
    */
-  async #sbatch(args: readonly string[], name: string, folders: readonly string[]): Promise<SubmittedJob> {
+  async #sbatch(args: readonly string[], { name, folders, isArray }: Submission): Promise<SubmittedJob> {
     try {
       const answer = await ask("sbatch", args, this.#times.commandMs);
       const submitted = submittedJob(answer);
@@ -139,7 +147,7 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
       const found = error.kind === "missing" ? undefined : await this.#lookFor(name);
       if (found !== undefined) return found;
       const why = submitAdvice(error);
-      if (folders.length > 1 && isArrayRefused(error)) {
+      if (isArray && isArrayRefused(error)) {
         for (const folder of folders) await noteRefusedArray(folder, name);
         throw new ArrayRefusedError(why);
       }
@@ -199,6 +207,13 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
     this.#queues.set(cluster, known);
     return known;
   }
+}
+
+/** What `sbatch` is asked for: a job, or an array (perhaps of one), and the folders of its runs. */
+interface Submission {
+  readonly name: string;
+  readonly folders: readonly string[];
+  readonly isArray: boolean;
 }
 
 /** How many times as long as others a job is waited for that Slurm's accounts have as alive. */

@@ -120,6 +120,16 @@ test.each([
   expect((await ends)[0]?.state).toEqual({ kind: "done" });
 });
 
+test("an array of the one run that is free is refused as such too, so that the run may be submitted by itself", async () => {
+  await fake.answer("sbatch", "echo 'sbatch: error: Invalid job array specification' >&2; exit 1");
+  const locks = await Promise.all(
+    folders.slice(1).map((folder) => Lock.acquire(runPaths(folder).lock, "a run", "a test")),
+  );
+  expect(await submitRuns(jobs(), 2, place)).toBeUndefined();
+  for (const lock of locks) await lock.release();
+  expect((await fake.calls("sbatch"))[0]).toContain("--array=0-0%2");
+});
+
 test("an array that fails otherwise fails its runs, and does not begin if it comes after all", async () => {
   await fake.answer("sbatch", "echo 'sbatch: error: invalid partition specified: foo' >&2; exit 1");
   await expect(submitRuns(jobs(), 2, place)).rejects.toMatchObject({ code: "resource" });
