@@ -4,8 +4,8 @@ import { type EndedRun, type ManyRuns, runMany } from "../../runs/many-runs.ts";
 import { describeProcess, livenessOf } from "../../runs/process-identity.ts";
 import { Lock, type LockHolder, lockHolder } from "../../runs/run-lock.ts";
 import { GRACE_MS, NotStoppedError, trueWithin } from "../../runs/stop-process.ts";
-import { sweepLock } from "./manifest.ts";
-import { type PlacedRun, reopenSweep } from "./sweep-folder.ts";
+import { sweepLock, sweepRunFolders } from "./manifest.ts";
+import { NoSweepError, type PlacedRun } from "./sweep-folder.ts";
 
 export interface SweepWork extends Omit<ManyRuns, "folders"> {
   /** Records the sweep in its folder and returns its runs; called while no other process works on the sweep. */
@@ -40,16 +40,21 @@ export async function runSweep(folder: string, { open, onRuns, ...many }: SweepW
 
 /**
  * Stops the process that works on a sweep, which starts no more runs then, and every run, each after a checkpoint.
- * Returns the names of the runs that were stopped. Throws `NotStoppedError`, `NoSweepError` and what `cancelRun` throws.
+ * Returns the names of the runs that were stopped. Throws `NotStoppedError`, `NoSweepError`, `SweepFolderError` and, once
+ * all others are stopped, what `cancelRun` throws of a run.
  */
 export async function cancelSweep(folder: string, graceMs?: number): Promise<string[]> {
-  const runs = await reopenSweep(folder);
+  const runs = await sweepRunFolders(folder);
+  if (runs === undefined) throw new NoSweepError(folder);
   const holder = await lockHolder(sweepLock(folder));
   if (holder !== undefined) await endSubmitter(holder, graceMs);
-  const stopped = await Promise.all(
-    runs.map(async (run) => ((await cancelRun(run.folder, graceMs)) ? [run.name] : [])),
+  const ends = await Promise.allSettled(
+    runs.map(async (run) => ((await cancelRun(run, graceMs)) ? [basename(run)] : [])),
   );
-  return stopped.flat();
+  return ends.flatMap((end) => {
+    if (end.status === "rejected") throw end.reason;
+    return end.value;
+  });
 }
 
 async function endSubmitter({ process: submitter }: LockHolder, graceMs = GRACE_MS): Promise<void> {
