@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll } from "vitest";
+import { useStateFolder } from "./state-folder.ts";
 
 export type SlurmProgram = "sbatch" | "squeue" | "sacct" | "scancel" | "scontrol" | "sinfo";
 const programs: readonly SlurmProgram[] = ["sbatch", "squeue", "sacct", "scancel", "scontrol", "sinfo"];
@@ -18,8 +19,12 @@ export interface FakeSlurm {
   readonly remove: (program: SlurmProgram) => Promise<void>;
 }
 
-/** Puts the commands on PATH for a file's tests; after each test they answer nothing again. */
+/**
+ * Puts the commands on PATH for a file's tests; after each test they answer nothing again. What the program notes of its
+ * jobs is in a state folder of the file's own.
+ */
 export function useFakeSlurm(): FakeSlurm {
+  useStateFolder("fake-slurm");
   let folder = "";
   const before = process.env["PATH"];
   const answer = (program: SlurmProgram, script: string) =>

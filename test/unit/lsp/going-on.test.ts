@@ -11,11 +11,9 @@ import { prepareRun, runPaths } from "../../../server/runs/run-folder.ts";
 import { runStatus } from "../../../server/runs/run-status.ts";
 import { useFakeSlurm } from "../../support/fake-slurm.ts";
 import { LspClient, type LspClientOptions } from "../../support/lsp-client.ts";
-import { useStateFolder } from "../../support/state-folder.ts";
 import { PATIENT, scratchFolder } from "../runs/scratch.ts";
 
 const fake = useFakeSlurm();
-useStateFolder("going-on");
 const place = { executor: "slurm", settings: placeSchemas.slurm.parse({}) } as const;
 const clients: LspClient[] = [];
 

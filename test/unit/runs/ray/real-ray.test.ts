@@ -12,9 +12,12 @@ import { runPipeline } from "../../../../server/runs/run.ts";
 import { prepareRun, runPaths } from "../../../../server/runs/run-folder.ts";
 import { runStatus } from "../../../../server/runs/run-status.ts";
 import { canStartRay, startRay, type TestRay } from "../../../support/ray.ts";
+import { useStateFolder } from "../../../support/state-folder.ts";
 import { fakePlan } from "../fake-stages.ts";
 import { lastingFiles } from "../lasting-files.ts";
 import { scratchFolder } from "../scratch.ts";
+
+useStateFolder("real-ray");
 
 vi.mock("../../../../server/runs/executors.ts", async () => {
   const { localExecutor } = await import("../../../../server/runs/local-executor.ts");

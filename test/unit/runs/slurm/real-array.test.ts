@@ -12,9 +12,12 @@ import { prepareRun } from "../../../../server/runs/run-folder.ts";
 import { runStatus } from "../../../../server/runs/run-status.ts";
 import { trueWithin } from "../../../../server/runs/stop-process.ts";
 import { canStartSlurm, startSlurm, type TestSlurm } from "../../../support/slurm.ts";
+import { useStateFolder } from "../../../support/state-folder.ts";
 import { fakePlan } from "../fake-stages.ts";
 import { lastingFiles } from "../lasting-files.ts";
 import { scratchFolder } from "../scratch.ts";
+
+useStateFolder("real-array");
 
 vi.mock("../../../../server/runs/executors.ts", async () => {
   const { localExecutor } = await import("../../../../server/runs/local-executor.ts");

@@ -19,9 +19,12 @@ import { SlurmExecutor } from "../../../../server/runs/slurm/executor.ts";
 import type { AnyState } from "../../../../server/runs/state-words.ts";
 import { trueWithin } from "../../../../server/runs/stop-process.ts";
 import { canStartSlurm, startSlurm, type TestSlurm } from "../../../support/slurm.ts";
+import { useStateFolder } from "../../../support/state-folder.ts";
 import { fakePlan } from "../fake-stages.ts";
 import { lastingFiles } from "../lasting-files.ts";
 import { scratchFolder } from "../scratch.ts";
+
+useStateFolder("real-slurm");
 
 vi.mock("../../../../server/runs/executors.ts", async () => {
   const { localExecutor } = await import("../../../../server/runs/local-executor.ts");

@@ -10,7 +10,6 @@ import { isOwnJob } from "../../../../server/runs/own-jobs.ts";
 import { prepareRun } from "../../../../server/runs/run-folder.ts";
 import { runStatus } from "../../../../server/runs/run-status.ts";
 import { useFakeSlurm } from "../../../support/fake-slurm.ts";
-import { useStateFolder } from "../../../support/state-folder.ts";
 import { scratchFolder } from "../scratch.ts";
 
 vi.mock("../../../../server/runs/executors.ts", async () => {
@@ -21,7 +20,6 @@ vi.mock("../../../../server/runs/executors.ts", async () => {
 });
 
 const fake = useFakeSlurm();
-useStateFolder("watchers");
 const place = { executor: "slurm", settings: placeSchemas.slurm.parse({}) } as const;
 
 /** Every job that was submitted waits; takes its time, so that others come in between. */
