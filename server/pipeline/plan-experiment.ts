@@ -2,6 +2,7 @@
 
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { isPairTask } from "../tasks/tasks.ts";
+import { siteSettingOf } from "./experiment/dictionaries-schema.ts";
 import { checkFeedback, editSettingsOf, rewardSettingsOf } from "./experiment/feedback-settings.ts";
 import type { Experiment } from "./experiment/schema.ts";
 import { completionStageSettings, tuneSettings } from "./experiment/tuning-settings.ts";
@@ -152,7 +153,7 @@ function planReport(
   const { seed, report } = experiment;
   const { edits } = editSettingsOf(experiment);
   const reward = rewardSettingsOf(experiment);
-  const shared = { run, seed, words: report.words, about: factsOf(experiment) };
+  const shared = { run, seed, words: report.words, ...siteSettingOf(experiment.sae), about: factsOf(experiment) };
   // Older runs have the reward's own settings and the edits side by side in the key; its kind is among the facts.
   const { kind: _, ...own } = reward;
   return planStage({

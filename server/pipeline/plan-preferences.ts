@@ -2,6 +2,7 @@
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import type { PairTask } from "../tasks/tasks.ts";
 import type { PreferenceSettings } from "../tuning/preference-settings.ts";
+import { siteSettingOf } from "./experiment/dictionaries-schema.ts";
 import { type Experiment, tuningOf } from "./experiment/schema.ts";
 import { planClassify, planContrasts } from "./plan-classify.ts";
 import { dictionaryInput, findModels, type PlanOptions, planPreparePairs } from "./plan-inputs.ts";
@@ -165,7 +166,13 @@ function planReport(
   return planStage({
     id: "report",
     stage: reportPairsStage,
-    settings: { run, seed: experiment.seed, task: experiment.task, about: factsOf(experiment) },
+    settings: {
+      run,
+      seed: experiment.seed,
+      task: experiment.task,
+      ...siteSettingOf(experiment.sae),
+      about: factsOf(experiment),
+    },
     inputs,
     publishAs: ".",
   });

@@ -56,7 +56,7 @@ it("has rows for head and attention beside the layers, and calls a tie a tie", (
 });
 
 it("says how much of the gain is where the method looks", () => {
-  const { text, tables, figures } = gainSection(restored, 0.4, source);
+  const { text, tables, figures } = gainSection(restored, 0.4, "mlp-output", source);
   expect(text[0]).toContain(
     "MLPs of the studied layers; put back to the base model's these change the reward by -0.1 (",
   );
@@ -70,15 +70,26 @@ it("says how much of the gain is where the method looks", () => {
     ["head", 0.01, expect.closeTo(-2.5, 9)],
   ]);
   expect(figures).toMatchObject([{ kind: "intervals", rows: [{ label: "attention", value: -0.24 }, {}, {}, {}] }]);
-  expect(gainFinding(restored, 0.4)).toMatch(/most for: attention -0\.24, MLPs -0\.12, head 0\.01\. Auto/);
+  expect(gainFinding(restored, 0.4, "mlp-output")).toMatch(
+    /most for: attention -0\.24, MLPs -0\.12, head 0\.01\. Auto/,
+  );
+});
+
+it("does not take these MLPs for all that dictionaries of the residual stream see", () => {
+  const [text = ""] = gainSection(restored, 0.4, "residual", source).text;
+  expect(text).toMatch(/residual stream after the studied layers.* of these the MLPs of the studied layers, put back/);
+  expect(text).toMatch(/: 25 % of the gain of 0\.4\.$/);
+  expect(text).not.toContain("so little");
 });
 
 it("does not call it little where much is held, nor shares a gain that there is not", () => {
   const much = { ...restored, parts: [part("mlp", -0.3)] };
-  expect(gainSection(much, 0.4, source).text[0]).toMatch(/look into the MLPs; .*: 75 % of the gain of 0\.4\.$/);
-  const { text, tables } = gainSection(restored, -0.02, source);
+  expect(gainSection(much, 0.4, "mlp-output", source).text[0]).toMatch(
+    /look into the MLPs; .*: 75 % of the gain of 0\.4\.$/,
+  );
+  const { text, tables } = gainSection(restored, -0.02, "mlp-output", source);
   expect(text[0]).toMatch(/of no gain\.$/);
   expect(tables[0]?.rows.map((row) => row.at(-1))).toEqual([null, null, null, null]);
   const none = { ...restored, parts: [part("embedding", 0)] };
-  expect(gainSection(none, 0.4, source).text[0]).toContain("has no MLPs");
+  expect(gainSection(none, 0.4, "mlp-output", source).text[0]).toContain("has no MLPs");
 });

@@ -1,10 +1,12 @@
 /** Where the weights changed, and which of the changes carry the gain. */
 
+import type { Site } from "../../models/sites.ts";
 import type { Divergence } from "../artifacts/divergence.ts";
 import type { Restore } from "../artifacts/restore.ts";
 import { chosenLayers } from "../chosen-layers.ts";
 import { type Cell, type Figure, type Section, type Source, showCell, type Table } from "./document.ts";
 import { divergenceFigure } from "./figures.ts";
+import { siteWords } from "./site-words.ts";
 
 /**
  * How far layers and parts of the weights moved, which layers the rest of the run studies, and whether that choice is
@@ -67,7 +69,7 @@ function tieInWords(found: Divergence): string | undefined {
  * How much of the gained reward is lost by restoring parts of the weights; `gain` is the evaluation's, on the same
  * prompts.
  */
-export function gainSection({ prompts, parts }: Restore, gain: number, source: Source): Section {
+export function gainSection({ prompts, parts }: Restore, gain: number, site: Site, source: Source): Section {
   const table: Table = {
     id: "restore",
     title: "The reward with parts of the weights put back to the base model's",
@@ -107,43 +109,44 @@ export function gainSection({ prompts, parts }: Restore, gain: number, source: S
       const { mean: value, low, high } = part.change;
       return { label: nameOfPart(part), value, low, high, control: part.studied };
     }),
-    notes: [`${prompts} held-out prompts; 95 % intervals. Grey: what the autoencoders and the probe read.`],
+    notes: [`${prompts} held-out prompts; 95 % intervals. Grey: ${siteWords[site].grey}.`],
   };
   return {
     title: "Where in the weights the gain is",
-    text: [studiedInWords(parts, gain)],
+    text: [studiedInWords(parts, gain, site)],
     tables: [table],
     figures: parts.length === 0 ? [] : [figure],
   };
 }
 
 /** One line for the top of the report. */
-export function gainFinding({ parts }: Restore, gain: number): string {
+export function gainFinding({ parts }: Restore, gain: number, site: Site): string {
   const listed = parts
     .filter(({ studied }) => !studied)
     .toSorted((a, b) => a.change.mean - b.change.mean)
     .slice(0, 3)
     .map((part) => `${nameOfPart(part)} ${showCell(part.change.mean)}`);
-  return `Putting parts of the weights back to the base model's changes the reward most for: ${listed.join(", ")}. ${studiedInWords(parts, gain)}`;
+  return `Putting parts of the weights back to the base model's changes the reward most for: ${listed.join(", ")}. ${studiedInWords(parts, gain, site)}`;
 }
 
 /** Below this share of the gain, the report says that the studied MLPs carry little of it. */
 const little = 1 / 3;
 
-/** How much of the gain the weights carry that autoencoders and probe look into. */
-function studiedInWords(parts: Restore["parts"], gain: number): string {
+/** How much of the gain the weights carry that autoencoders and probe look into, or at the residual stream a part of these. */
+function studiedInWords(parts: Restore["parts"], gain: number, site: Site): string {
   const studied = parts.find((part) => part.studied) ?? parts.find(({ part }) => part === "mlp");
   if (studied === undefined) return "The model has no MLPs to look into.";
   const { change } = studied;
   const interval = `${showCell(change.mean)} (95 % interval ${showCell(change.low)} to ${showCell(change.high)})`;
-  const what = `Autoencoders and probe look into the ${nameOfPart(studied)}`;
-  if (gain <= 0) return `${what}; put back to the base model's these change the reward by ${interval}, of no gain.`;
+  const { lookInto, isAll } = siteWords[site];
+  const changed = `${lookInto(nameOfPart(studied))} change the reward by ${interval}`;
+  if (gain <= 0) return `${changed}, of no gain.`;
   const share = -change.mean / gain;
   const judged =
-    share < little
+    isAll && share < little
       ? `so little of what was learned is where the method looks (${percentOf(share)} of the gain of ${showCell(gain)})`
       : `${percentOf(share)} of the gain of ${showCell(gain)}`;
-  return `${what}; put back to the base model's these change the reward by ${interval}: ${judged}.`;
+  return `${changed}: ${judged}.`;
 }
 
 function percentOf(share: number): string {

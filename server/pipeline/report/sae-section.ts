@@ -1,20 +1,22 @@
+import type { Site } from "../../models/sites.ts";
 import type { Autoencoders } from "../artifacts/autoencoders.ts";
 import type { Similarity } from "../artifacts/similarity.ts";
 import { type Section, type Source, showCell, type Table } from "./document.ts";
 import { qualityFigure } from "./figures.ts";
 import { table11and12 } from "./paper.ts";
+import { siteWords } from "./site-words.ts";
 
 /** Quality of the autoencoders, and similarity of the dictionaries of two sizes. */
-export function saeSection(found: Autoencoders, { baselines }: Similarity, source: Source): Section {
+export function saeSection(found: Autoencoders, { baselines }: Similarity, site: Site, source: Source): Section {
   return {
     title: "Autoencoders",
     text: [],
-    tables: [qualityTable(found, source), twinTable(found, baselines, source), errorTable(found, source)],
+    tables: [qualityTable(found, site, source), twinTable(found, baselines, source), errorTable(found, source)],
     figures: [qualityFigure(found, source)],
   };
 }
 
-function qualityTable({ trainingTokens, saes }: Autoencoders, source: Source): Table {
+function qualityTable({ trainingTokens, saes }: Autoencoders, site: Site, source: Source): Table {
   return {
     id: "sae-quality",
     title: "Autoencoders on held-out texts",
@@ -44,7 +46,7 @@ function qualityTable({ trainingTokens, saes }: Autoencoders, source: Source): T
       sae.lossZero,
     ]),
     notes: [
-      `Trained on ${trainingTokens} tokens; measured on ${saes[0]?.tokens ?? 0} tokens of texts kept from the training. Loss recovered: (zeros - spliced) / (zeros - clean), next-token cross-entropy in nats; none where zeros in the place of the MLP cost less than ${LEAST_COST} nats, of which there is no share to speak of.`,
+      `Trained on ${trainingTokens} tokens; measured on ${saes[0]?.tokens ?? 0} tokens of texts kept from the training. Loss recovered: (zeros - spliced) / (zeros - clean), next-token cross-entropy in nats; none where zeros in the place of ${siteWords[site].place} cost less than ${LEAST_COST} nats, of which there is no share to speak of.`,
     ],
   };
 }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
+import { defaultSite, type Site } from "../../models/sites.ts";
 import { loadProbe } from "../../probe/format.ts";
 import type { Stage } from "../../runs/stage.ts";
 import { keyInPath } from "../../runs/stage-folder.ts";
@@ -36,6 +37,8 @@ export interface ReportPairsSettings {
   readonly run: string;
   readonly seed: number;
   readonly task: PairTask;
+  /** What the dictionaries encode; the usual site if it is not said. */
+  readonly site?: Site;
   /** Facts about the experiment, for the head. */
   readonly about: readonly Fact[];
 }
@@ -58,7 +61,7 @@ export const reportPairsStage: Stage<ReportPairsSettings, PairReportInput> = {
   name: "report-pairs",
   codeVersion: 2,
   run: async ({ settings, input, output }) => {
-    const { run, seed } = settings;
+    const { run, seed, site = defaultSite } = settings;
     const sourceOf = (stage: PairReportInput): Source => ({ run, stage, key: keyInPath(input(stage)), seed });
     const counts = await readPairCounts(input("texts"));
     const evaluation = await readPairEvaluation(input("evaluate"));
@@ -91,7 +94,7 @@ export const reportPairsStage: Stage<ReportPairsSettings, PairReportInput> = {
         preferenceSection(evaluation, sourceOf("evaluate")),
         pairDataSection(counts, sourceOf("texts")),
         divergenceSection(divergence, null, sourceOf("divergence")),
-        saeSection(saes, similarity, sourceOf("autoencoders")),
+        saeSection(saes, similarity, site, sourceOf("autoencoders")),
         ...(given === undefined ? [] : [given]),
         withFigure(read.section, separability),
         explanationSection(explanations, saes.similarities, sourceOf("explain"), {

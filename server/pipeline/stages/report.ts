@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { learnedSchema } from "../../learned/report-types.ts";
+import { defaultSite, type Site } from "../../models/sites.ts";
 import { loadProbe, loadRegression } from "../../probe/format.ts";
 import type { RewardEdit } from "../../rewards/edits.ts";
 import type { Stage } from "../../runs/stage.ts";
@@ -37,6 +38,8 @@ export interface ReportSettings {
   readonly words: number;
   /** If the reward was edited for tuning: the reward without its edits, and the edits. */
   readonly edited?: { readonly reward: RewardSettings; readonly edits: readonly RewardEdit[] };
+  /** What the dictionaries encode; the usual site if it is not said. */
+  readonly site?: Site;
   /** Facts about the experiment, for the head. */
   readonly about: readonly Fact[];
 }
@@ -61,7 +64,7 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
   name: "report",
   codeVersion: 12,
   run: async ({ settings, input, output }) => {
-    const { run, seed, edited } = settings;
+    const { run, seed, edited, site = defaultSite } = settings;
     const planted = edited === undefined ? undefined : { edits: edited.edits, ratings: ratingsIn(edited.reward) };
     const sourceOf = (stage: ReportInput): Source => ({ run, stage, key: keyInPath(input(stage)), seed });
     const evaluation = await readJson(input("evaluate"), evaluationFile, evaluationSchema);
@@ -90,7 +93,7 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
         ...(planted === undefined ? [] : [editsFinding(planted)]),
         rewardFinding(evaluation),
         learnedFinding(learned),
-        gainFinding(restored, gain),
+        gainFinding(restored, gain, site),
         saeFinding(saes),
         read.finding,
         fittedFinding(fitted),
@@ -100,8 +103,8 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
       sections: [
         rewardSection(evaluation, sourceOf("evaluate"), planted),
         divergenceSection(divergence, restored, sourceOf("divergence")),
-        gainSection(restored, gain, sourceOf("restore")),
-        saeSection(saes, similarity, sourceOf("autoencoders")),
+        gainSection(restored, gain, site, sourceOf("restore")),
+        saeSection(saes, similarity, site, sourceOf("autoencoders")),
         learnedSection(learned, sourceOf("learned"), settings.words),
         withFigure(read.section, separability),
         fittedSection(fitted, sourceOf("fitted"), settings.words),
