@@ -3,12 +3,13 @@ import { option } from "../cli/options.ts";
 import { deviceOptions, withDevice } from "../cli/with-device.ts";
 import { Random } from "../common/random.ts";
 import type { Device, Program } from "../engine/device.ts";
-import { sizeOf, type Values } from "../engine/graph.ts";
+import type { Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
 import { createOptimizer, gradientNormName, type Optimizer, requireFinite } from "../engine/optimizer.ts";
 import { createModel, type LoadedModel } from "../models/checkpoint.ts";
 import { parseConfig } from "../models/config.ts";
-import { forward, logitsOf, parametersOf, plainPositions } from "../models/model.ts";
+import { wideBytesOf } from "../models/fixed-model.ts";
+import { forward, logitsOf, plainPositions } from "../models/model.ts";
 import { nextTokenLoss, targetsOf } from "../models/next-token-loss.ts";
 import { checkFirstLoss, checkGradients, checkLearns } from "./engine-checks.ts";
 import { benchShapeNames, benchShapes } from "./shapes.ts";
@@ -44,10 +45,8 @@ export const benchEngine = defineCommand({
 
 /** Refuses a shape whose training the device cannot hold before minutes go into drawing its weights. */
 async function admitTraining(device: Device, shape: (typeof benchShapeNames)[number]): Promise<void> {
-  const config = parseConfig(benchShapes[shape], shape);
-  const weights = parametersOf(config).reduce((sum, parameter) => sum + sizeOf(parameter.shape), 0);
-  // Weights, their gradients and AdamW's two moments, 4 bytes each.
-  await device.admitState?.(16 * weights);
+  // Weights, their gradients and AdamW's two moments.
+  await device.admitState?.(4 * wideBytesOf(parseConfig(benchShapes[shape], shape)));
 }
 
 interface Figures {
