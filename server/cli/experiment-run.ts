@@ -86,7 +86,7 @@ export async function runStages(
   const lines = new RunLines();
   const device = await chooseDevice({ device: await deviceOf(folder, io.device), note: io.note, env: io.env });
   const plan = only ?? (await plannedStages(experimentRun, io));
-  if (device.deviceClass.startsWith("cpu") && plan.some(({ id }) => id === "tune"))
+  if (choiceOfClass(device.deviceClass) === "cpu" && plan.some(({ id }) => id === "tune"))
     await refuseTooLarge(experiment, (await resolveReference(experiment.model, { download: false })).folder);
   const job = io.env[JOB_VARIABLE];
   const cost = feedbackCost(experiment);
