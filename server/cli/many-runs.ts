@@ -1,11 +1,13 @@
 /** Shared by the commands that make many runs. */
 import { basename } from "node:path";
+import { experimentJob } from "../pipeline/experiment-run.ts";
 import { MOST_RUNS } from "../pipeline/sweep/manifest.ts";
 import { type PlaceKind, readPlace } from "../runs/executor-settings.ts";
 import type { ManyRuns } from "../runs/many-runs.ts";
+import { runPaths } from "../runs/run-folder.ts";
 import { type AnyState, describeState } from "../runs/state-words.ts";
-import type { CommandIo } from "./command.ts";
 import { UsageError } from "./errors.ts";
+import { ownCommand, type RunIo } from "./experiment-run.ts";
 import { option } from "./options.ts";
 
 /** Runs at a time; on one machine they take turns to train all the same. */
@@ -16,14 +18,18 @@ export const atMostOption = option.text(
   `how many runs work at a time (default ${defaultAtMost.local} on this machine, ${defaultAtMost.elsewhere} on a cluster)`,
 );
 
-/** Where a command's runs are executed, how many at a time, and how they are told of. Throws `UsageError`. */
+/** What is started for a command's runs, where, how many at a time, and how they are told of. Throws `UsageError`. */
 export async function manyRuns(
   { on, atMost }: { readonly on: PlaceKind; readonly atMost: string | undefined },
-  { signal, note, env }: Pick<CommandIo, "signal" | "note" | "env">,
-): Promise<Omit<ManyRuns, "folders" | "jobOf">> {
+  { device, signal, note, env }: RunIo,
+): Promise<Omit<ManyRuns, "folders">> {
   const isHere = on === "local";
   return {
     place: await readPlace(on, env),
+    jobOf: async ({ folder, isAgain }) => {
+      const run = { folder, experimentFile: runPaths(folder).experiment };
+      return experimentJob(run, ownCommand(), process.cwd(), { options: ["--device", device], isAgain });
+    },
     atMost: atMostOf(atMost, isHere ? defaultAtMost.local : defaultAtMost.elsewhere),
     signal,
     onAbort: isHere ? "stop" : "leave",

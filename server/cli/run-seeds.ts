@@ -4,17 +4,16 @@ import { basename } from "node:path";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
 import { feedbackCost } from "../pipeline/experiment/feedback-settings.ts";
-import { experimentJob, findExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
+import { findExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
 import { planSeeds } from "../pipeline/plan-seeds.ts";
 import { runSweep, type SweepRunEnd } from "../pipeline/sweep/run-sweep.ts";
 import type { PlacedRun } from "../pipeline/sweep/sweep-folder.ts";
 import type { PlaceKind } from "../runs/executor-settings.ts";
 import { runPipeline } from "../runs/run.ts";
-import { runPaths } from "../runs/run-folder.ts";
 import { type AnyState, describeState } from "../runs/state-words.ts";
 import type { CommandResult } from "./command.ts";
 import { UsageError } from "./errors.ts";
-import { type ExperimentOptions, ownCommand, RunFailedError, type RunIo, seedOf } from "./experiment-run.ts";
+import { type ExperimentOptions, RunFailedError, type RunIo, seedOf } from "./experiment-run.ts";
 import { manyRuns } from "./many-runs.ts";
 import { readReport } from "./report.ts";
 
@@ -87,10 +86,6 @@ export async function runSeeds(
     // The experiment may have changed: a run takes what still holds, and computes the rest.
     redo: true,
     open: () => openSeeds(reference, seeds, { ...options, io, unopened }),
-    jobOf: async ({ folder: run, isAgain }) => {
-      const files = { folder: run, experimentFile: runPaths(run).experiment };
-      return experimentJob(files, ownCommand(), process.cwd(), { options: ["--device", io.device], isAgain });
-    },
   });
   const bySeed = new Map(runs.map((run) => [run.experiment.seed, endedOf(run)]));
   const ended = seeds.flatMap((seed) => bySeed.get(seed) ?? unopened.get(seed) ?? []);

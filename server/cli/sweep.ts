@@ -2,21 +2,19 @@ import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { LfpError } from "../common/errors.ts";
-import { experimentJob } from "../pipeline/experiment-run.ts";
 import { compareRuns } from "../pipeline/finished/compare/compare-runs.ts";
 import { comparisonCsv, comparisonMarkdown } from "../pipeline/finished/compare/files.ts";
 import { comparisonText } from "../pipeline/finished/compare/text.ts";
 import { planExperiment } from "../pipeline/plan-experiment.ts";
 import { loadSweep } from "../pipeline/sweep/expand.ts";
-import { runSweep, type SweepRunEnd, type SweepWork } from "../pipeline/sweep/run-sweep.ts";
+import { runSweep, type SweepRunEnd } from "../pipeline/sweep/run-sweep.ts";
 import { countStages, type StageCount } from "../pipeline/sweep/shared-count.ts";
 import { type PlacedRun, placeSweep, recordSweep, reopenSweep } from "../pipeline/sweep/sweep-folder.ts";
 import { placeKinds } from "../runs/executor-settings.ts";
 import { unlessMissing } from "../runs/files.ts";
-import { runPaths } from "../runs/run-folder.ts";
 import { describeState } from "../runs/state-words.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
-import { ownCommand, runDeviceOption } from "./experiment-run.ts";
+import { runDeviceOption } from "./experiment-run.ts";
 import { atMostOption, manyRuns } from "./many-runs.ts";
 import { type Options, option } from "./options.ts";
 
@@ -54,8 +52,9 @@ export const sweep = defineCommand({
   run: async (given): Promise<CommandResult> => {
     const { folder, open, record } = await sweepOf(given);
     if (given.options["dry-run"]) return dryResult(folder, await open(), given);
+    const { on, device, "at-most": atMost } = given.options;
     const ended = await runSweep(folder, {
-      ...(await workOf(given)),
+      ...(await manyRuns({ on, atMost }, { ...given, device })),
       open: record,
       onRuns: async (runs) => given.note(await planText(folder, runs, given)),
     });
@@ -119,17 +118,6 @@ async function planText(
 function countText({ stages, different, shared }: StageCount): string {
   if (shared.length === 0) return `${stages} stages, of which none is shared`;
   return `${stages} stages, of which ${different} have to be computed; shared are ${shared.join(", ")}`;
-}
-
-/** How a sweep's runs are started and told of. */
-async function workOf({ options: chosen, ...io }: GivenSweep): Promise<Omit<SweepWork, "open">> {
-  return {
-    ...(await manyRuns({ on: chosen.on, atMost: chosen["at-most"] }, io)),
-    jobOf: async ({ folder, isAgain }) => {
-      const run = { folder, experimentFile: runPaths(folder).experiment };
-      return experimentJob(run, ownCommand(), process.cwd(), { options: ["--device", chosen.device], isAgain });
-    },
-  };
 }
 
 async function dryResult(folder: string, runs: readonly PlacedRun[], given: GivenSweep): Promise<CommandResult> {
