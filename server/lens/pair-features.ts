@@ -1,5 +1,6 @@
 /** What two models have active of one dictionary's features at a passage's tokens. Letters: T tokens of a window, F features. */
 import { invariant } from "../common/errors.ts";
+import type { Device } from "../engine/device.ts";
 import { type ModelPair, readableIds } from "../models/log-ratio.ts";
 import { characterGroups } from "../models/tokenizer.ts";
 import type { PairSource, TextToRead } from "./pair-source.ts";
@@ -38,8 +39,8 @@ export class PairFeaturePrograms {
   readonly #programs: LensPrograms;
   readonly #window: number;
 
-  constructor(subject: ConstructorParameters<typeof LensPrograms>[0], options: ProgramsOptions) {
-    this.#programs = new LensPrograms(subject, options);
+  constructor(device: Device, options: ProgramsOptions) {
+    this.#programs = new LensPrograms({ device }, options);
     this.#window = options.window;
   }
 
@@ -105,18 +106,21 @@ function featureAt({ tuned, base }: Row, feature: number): ActiveFeature {
 }
 
 function addTo(sums: Float64Array, row: Float32Array): void {
-  for (const [feature, value] of row.entries()) sums[feature] = (sums[feature] ?? 0) + value;
+  for (let feature = 0; feature < row.length; feature++) sums[feature] = (sums[feature] ?? 0) + (row[feature] ?? 0);
 }
 
 /** The features of one token [F] that are largest in either model. */
 function strongest(row: Row): ActiveFeature[] {
+  const { tuned, base } = row;
   const found: ActiveFeature[] = [];
-  for (const feature of row.tuned.keys()) {
-    const one = featureAt(row, feature);
-    if (sizeOf(one) <= (found.length < kept ? 0 : sizeOf(found.at(-1)))) continue;
-    found.push(one);
+  // Few of many thousands are active: no object is made of the others.
+  let above = 0;
+  for (let feature = 0; feature < tuned.length; feature++) {
+    if (Math.max(tuned[feature] ?? 0, base[feature] ?? 0) <= above) continue;
+    found.push(featureAt(row, feature));
     found.sort((a, b) => sizeOf(b) - sizeOf(a));
     found.length = Math.min(found.length, kept);
+    above = found.length < kept ? 0 : sizeOf(found.at(-1));
   }
   return found;
 }

@@ -102,13 +102,12 @@ interface Programs {
 }
 
 function programsOn(device: Device, options: ProgramsOptions): Programs {
-  const [pair, features] = [new PairPrograms(device, options), new PairFeaturePrograms({ device }, options)];
+  const [pair, features] = [new PairPrograms(device, options), new PairFeaturePrograms(device, options)];
   return {
     pair,
     features,
     dispose: async () => {
-      await pair.dispose();
-      await features.dispose();
+      await Promise.all([pair.dispose(), features.dispose()]);
     },
   };
 }
