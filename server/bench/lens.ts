@@ -71,11 +71,8 @@ function judge(models: readonly { readonly model: BenchShape; readonly paragraph
 /** Texts of exactly the given number of tokens from the starter's reviews, each cut at another place. */
 export async function paragraphs(): Promise<TextOfTokens> {
   const tokenizer = await loadTokenizer(starterFolder());
-  const reviews = await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text" });
-  const all = reviews
-    .slice(0, 1000)
-    .map(({ text }) => text)
-    .join(" ");
+  const reviews = await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text", limit: 1000 });
+  const all = reviews.map(({ text }) => text).join(" ");
   const { ranges } = tokenizer.encode(all, { addSpecialTokens: false });
   // A text cut between two words keeps its tokens.
   const starts = ranges.flatMap(({ start }, token) => (all[start] === " " ? [token] : []));

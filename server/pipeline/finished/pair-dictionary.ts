@@ -35,8 +35,8 @@ export async function openPairDictionary(
   const found = await openDictionary(folder);
   const place = placeOf(found, pair.tuned.config, folder, given);
   const sae = withUnitDecoder(found.sae);
-  const all = await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text" });
-  const texts = all.slice(0, checkedTexts).map(({ text }) => {
+  const reviews = await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text", limit: checkedTexts });
+  const texts = reviews.map(({ text }) => {
     const { ids } = tokenizer.encode(text, { addSpecialTokens: false });
     return Int32Array.from([...prefixIds, ...ids]);
   });
