@@ -1,7 +1,8 @@
 /** Opens two tuned models of one base model on one device, which holds the base model once. */
 import { PairLens, type PairSubject } from "../../lens/pair-lens.ts";
+import type { LoadedModel } from "../../models/checkpoint.ts";
 import { type OwnDevice, openOnDevice } from "./open-on-device.ts";
-import { type OpenPairLensOptions, placePair } from "./open-pair.ts";
+import { type OpenPairLensOptions, type PlacedPair, placePair } from "./open-pair.ts";
 
 type Two<T> = readonly [T, T];
 
@@ -23,10 +24,10 @@ export async function openPairsOfBase(
   const build = async (own: OwnDevice<Two<PairSubject>>): Promise<Two<PairSubject>> => {
     const { device, description } = own;
     const alone = { device, description, onCpu: undefined };
-    const place = ({ tuned, bos }: TunedSide, placed?: Awaited<ReturnType<typeof placePair>>) =>
-      placePair(alone, { tuned, base }, { ...options, bos }, placed?.base);
+    const place = ({ tuned, bos }: TunedSide, loaded?: LoadedModel): Promise<PlacedPair> =>
+      placePair(alone, { tuned, base }, { ...options, bos }, loaded);
     const first = await place(sides[0]);
-    const second = await place(sides[1], first);
+    const second = await place(sides[1], first.base);
     return together(own, [first.subject, second.subject]);
   };
   const [first, second] = await openOnDevice(options, build);
