@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { scratchFolder } from "../../../../test/unit/runs/scratch.ts";
@@ -22,6 +22,14 @@ it("writes into a folder that is missing or empty, and leaves nothing beside it"
   }
   expect((await readdir(root)).sort()).toEqual(["empty", "new"]);
   expect(await readdir(join(root, "new"))).toEqual(["deeper"]);
+});
+
+it("may be read by whoever may read a folder that was made beside it", async () => {
+  const root = await scratchFolder();
+  const [to, beside] = [join(root, "out"), join(root, "beside")];
+  await mkdir(beside);
+  await writeExportFolder(to, about, filled("one"));
+  expect((await stat(to)).mode).toBe((await stat(beside)).mode);
 });
 
 it("replaces an earlier export of the same kind whole", async () => {

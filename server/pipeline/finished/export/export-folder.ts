@@ -1,6 +1,7 @@
 /** Folders that an export writes: whole or not at all, and never over a file that is not its own. */
 
-import { mkdtemp, readdir, stat } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "../../../common/atomic-file.ts";
@@ -64,8 +65,9 @@ export async function writeExportFolder(
   const folder = resolve(to);
   try {
     await checkReplaceable(folder, about);
-    await makeFolder(dirname(folder));
-    const temporary = await mkdtemp(join(dirname(folder), `.${basename(folder).slice(0, 48)}.`));
+    // Not by mkdtemp, whose folders only their owner may read: this one becomes the export.
+    const temporary = join(dirname(folder), `.${basename(folder).slice(0, 48)}.${randomUUID()}`);
+    await makeFolder(temporary);
     try {
       await fill(temporary);
       const written = await describe(temporary);
