@@ -13,6 +13,8 @@ import type { FeaturePlaceThere } from "./neuronpedia-features.ts";
 import { modelRow, releaseRow, sourceRow, sourceSetRow } from "./neuronpedia-rows.ts";
 
 export interface NeuronpediaOptions {
+  /** Hub id of the base model; null: as the run names it, if by its hub id. */
+  readonly base: string | null;
   /** Id of the user there to whom everything belongs. */
   readonly creator: string;
   /** The hub repository with the dictionaries, laid out as the hub export does; null if there is none. */
@@ -33,10 +35,10 @@ export interface RunThere extends Pick<NeuronpediaOptions, "creator" | "reposito
 
 export async function runThere(
   run: FinishedRun,
-  { creator, repository }: Pick<NeuronpediaOptions, "creator" | "repository">,
+  { base: given, creator, repository }: Omit<NeuronpediaOptions, "signal">,
 ): Promise<RunThere> {
   const { model } = run.experiment;
-  const id = await hubIdOf(model);
+  const id = given ?? (await hubIdOf(model));
   const [base = "", owner = ""] = (id ?? model)
     .split(/[/\\]/)
     .filter((part) => part !== "")

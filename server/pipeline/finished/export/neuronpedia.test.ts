@@ -9,6 +9,8 @@ import { scratchFolder } from "../../../../test/unit/runs/scratch.ts";
 import { starterRunFolder } from "../../../common/package-root.ts";
 import { FeatureStore } from "../../../store/store.ts";
 import { exportRun, usualExportOptions } from "./export-run.ts";
+import { readFinishedRun } from "./finished-run.ts";
+import { dictionaryThere, runThere } from "./neuronpedia-about.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -81,6 +83,19 @@ function importSource(source: string) {
     activations: batches(source, "activations", "Activation"),
   };
 }
+
+it("the base model is called by the hub id that is given", async () => {
+  const run = await readFinishedRun(starterRunFolder());
+  const dictionary = { model: "tuned", size: "small", layer: 1, F: 128, folder: "" } as const;
+  const there = await runThere(run, { ...usualExportOptions, base: "me/pythia-14m" });
+  expect([there.base, there.owner, dictionaryThere(there, dictionary).modelId]).toEqual([
+    "pythia-14m",
+    "me",
+    "pythia-14m-quick",
+  ]);
+  const unnamed = await runThere(run, usualExportOptions);
+  expect([unnamed.base, unnamed.owner]).toEqual(["starter", ""]);
+});
 
 describe("the starter run's features for Neuronpedia", () => {
   let folder = "";
