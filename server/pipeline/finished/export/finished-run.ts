@@ -15,6 +15,10 @@ import type { Experiment } from "../../experiment/schema.ts";
 /** A run cannot be exported as it is. */
 export class RunNotExportableError extends LfpError {
   readonly code = "not-found";
+
+  constructor(folder: string, why: string) {
+    super(`${folder} cannot be exported: ${why}`);
+  }
 }
 
 export interface FinishedRun {
@@ -32,17 +36,28 @@ export interface FinishedRun {
 /** The folder of a run's dictionaries, in the run and in what is exported. */
 export const DICTIONARIES = "sae";
 
+/** A dictionary's folder in what is exported, with `/`: an address on the hub has it too. */
+export function dictionaryPath({
+  model,
+  layer,
+  F,
+}: Pick<Autoencoders["saes"][number], "model" | "layer" | "F">): string {
+  return [DICTIONARIES, model, layer, F].join("/");
+}
+
 /** Reads a run that is done. Throws `RunNotExportableError`. */
 export async function readFinishedRun(folder: string): Promise<FinishedRun> {
   const { state, record } = await runStatus(folder);
   if (state.kind !== "done" || record === undefined)
     throw new RunNotExportableError(
-      `${folder} cannot be exported: only a run that is done has everything, and this one is ${describeState(state)}`,
+      folder,
+      `only a run that is done has everything, and this one is ${describeState(state)}`,
     );
   for (const part of [DICTIONARIES, "report.json", "features.sqlite"])
     if (!(await exists(join(folder, part))))
       throw new RunNotExportableError(
-        `${folder} cannot be exported: it has no ${part}. Run its experiment again with \`lfp run\`, which makes what is missing.`,
+        folder,
+        `it has no ${part}. Run its experiment again with \`lfp run\`, which makes what is missing.`,
       );
   const { saes } = await readJson(join(folder, DICTIONARIES), qualityFile, autoencodersSchema);
   return {

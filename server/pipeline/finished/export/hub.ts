@@ -39,8 +39,7 @@ export async function writeHub(run: FinishedRun, folder: string, options: HubOpt
   const model = await exportModel(run, folder, { ...options, base, copy, notes });
   await copy(join(run.folder, DICTIONARIES), await listFiles(join(run.folder, DICTIONARIES), "followed"), DICTIONARIES);
   const report = await readRunReport(run.folder, { isReadOnly: true });
-  if (report === undefined)
-    throw new RunNotExportableError(`${run.folder} cannot be exported: its report.json is gone`);
+  if (report === undefined) throw new RunNotExportableError(run.folder, "its report.json is gone");
   await writeFileAtomically(join(folder, "report.md"), report.markdown);
   await writeFileAtomically(join(folder, "report.json"), `${JSON.stringify(report.report, undefined, 2)}\n`);
   const experimentText = await readTextFile(runPaths(run.folder).experiment, "config");

@@ -1,7 +1,7 @@
 /** README.md of a run on the Hugging Face hub: YAML front matter that the hub indexes, and how to load what is there. */
 import { sites } from "../../../models/sites.ts";
 import { tuningOf } from "../../experiment/schema.ts";
-import { DICTIONARIES, dataOf, type FinishedRun } from "./finished-run.ts";
+import { dataOf, dictionaryPath, type FinishedRun } from "./finished-run.ts";
 
 /** The model at the top of the repository: all weights, an adapter, or none where the run was given its tuned model. */
 export type CardModel =
@@ -132,8 +132,6 @@ const usageOf: { readonly [K in Kind]: (repository: string, facts: CardFacts) =>
 
 function dictionarySection({ experiment, dictionaries }: FinishedRun, repository: string): string[] {
   const [first] = dictionaries.filter(({ model }) => model === "tuned");
-  const place = (one: { model: string; layer: number; F: number }): string =>
-    `${DICTIONARIES}/${one.model}/${one.layer}/${one.F}`;
   return [
     "",
     "## Dictionaries",
@@ -146,14 +144,14 @@ function dictionarySection({ experiment, dictionaries }: FinishedRun, repository
           "```python",
           "from sae_lens import SAE",
           "",
-          `sae = SAE.from_pretrained(${quoted(repository)}, ${quoted(place(first))})`,
+          `sae = SAE.from_pretrained(${quoted(repository)}, ${quoted(dictionaryPath(first))})`,
           "```",
           "",
         ]),
     "| folder | features | L0 | variance explained |",
     "| --- | ---: | ---: | ---: |",
     ...dictionaries.map(
-      (one) => `| ${place(one)} | ${one.F} | ${one.l0.toPrecision(3)} | ${(100 * one.fve).toPrecision(3)} % |`,
+      (one) => `| ${dictionaryPath(one)} | ${one.F} | ${one.l0.toPrecision(3)} | ${(100 * one.fve).toPrecision(3)} % |`,
     ),
   ];
 }

@@ -8,7 +8,7 @@ import { hookOf, type Site, sites } from "../../../models/sites.ts";
 import { slug } from "../../../protocol/slug.ts";
 import type { Dictionary } from "../../artifacts/autoencoders.ts";
 import { tunedFolderOf } from "../model-folders.ts";
-import { DICTIONARIES, dataOf, type FinishedRun, hubIdOf } from "./finished-run.ts";
+import { dataOf, dictionaryPath, type FinishedRun, hubIdOf } from "./finished-run.ts";
 import type { FeaturePlaceThere } from "./neuronpedia-features.ts";
 import { modelRow, releaseRow, sourceRow, sourceSetRow } from "./neuronpedia-rows.ts";
 
@@ -162,7 +162,7 @@ async function sourceOf(
     inferenceEnabled: false,
     saelensConfig: parseJson(await readTextFile(join(folder, "cfg.json"), "config")),
     hfRepoId: repository,
-    hfFolderId: repository === null ? null : [DICTIONARIES, model, layer, F].join("/"),
+    hfFolderId: repository === null ? null : dictionaryPath(dictionary),
     num_tokens_in_prompt: run.experiment.examples.windowTokens,
     dataset: [...hub, ...others].join(", "),
     notes: `${whose(there, dictionary)}${measured}`,

@@ -37,9 +37,7 @@ export async function writeNeuronpedia(
     own.some((one) => one.model === model && one.size === size && one.layers.includes(layer)),
   );
   if (exported.length === 0)
-    throw new RunNotExportableError(
-      `${run.folder} cannot be exported: its feature store has none of its dictionaries.`,
-    );
+    throw new RunNotExportableError(run.folder, "its feature store has none of its dictionaries.");
   const there = await runThere(run, options);
   const pacer = new Pacer(options.signal);
   for (const dictionary of exported) {
