@@ -186,15 +186,24 @@ const { values: options } = parseArgs({
   options: { folder: { type: "string" }, tiny: { type: "boolean", default: false } },
 });
 const folder = options.folder ?? (await mkdtemp(join(tmpdir(), "lfp-large-")));
-const json = options.tiny ? tiny : gemma2b;
-const [base, tuned] = [join(folder, "base"), join(folder, "tuned")];
-const isMade = (await stat(join(base, "config.json")).catch(() => undefined))?.isFile() === true;
-if (!isMade) await timed("make", () => makeCheckpoint(base, json));
-const device = await createCpuDevice(options.tiny ? { fixedFrom: 0 } : {});
-const { losses, norms } = await tune(device, base, tuned);
-const largestLogRatio = await timed("read 64 tokens by base and tuned", () => readPair(device, base, tuned, 64));
-await device.close();
-if (options.folder === undefined) await rm(folder, { recursive: true });
-const parameters = parametersOf(parseConfig(json, "config")).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-const figures = { name: "large", parameters, losses, norms, largestLogRatio, parts, peakGiB: await peakGiB() };
-process.stdout.write(`${JSON.stringify(figures)}\n`);
+try {
+  process.stdout.write(`${JSON.stringify(await measured(options.tiny ? tiny : gemma2b))}\n`);
+} finally {
+  // The weights are gigabytes: they do not stay behind where a part fails.
+  if (options.folder === undefined) await rm(folder, { recursive: true });
+}
+
+async function measured(json: typeof gemma2b): Promise<object> {
+  const [base, tuned] = [join(folder, "base"), join(folder, "tuned")];
+  const isMade = (await stat(join(base, "config.json")).catch(() => undefined))?.isFile() === true;
+  if (!isMade) await timed("make", () => makeCheckpoint(base, json));
+  const device = await createCpuDevice(options.tiny ? { fixedFrom: 0 } : {});
+  try {
+    const { losses, norms } = await tune(device, base, tuned);
+    const largestLogRatio = await timed("read 64 tokens by base and tuned", () => readPair(device, base, tuned, 64));
+    const parameters = parametersOf(parseConfig(json, "config")).reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    return { name: "large", parameters, losses, norms, largestLogRatio, parts, peakGiB: await peakGiB() };
+  } finally {
+    await device.close();
+  }
+}
