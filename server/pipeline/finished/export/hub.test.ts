@@ -114,23 +114,26 @@ describe("a run for the hub", () => {
   });
 });
 
-describe("a run with an adapter", () => {
-  /** A run whose tuned folder has an adapter, with what the adapter changes. */
-  async function adapterRun(): Promise<string> {
-    const run = await copyOfRun();
-    const device = await createCpuDevice({ threads: 1 });
-    try {
-      const base = await loadModel(device, starterFolder());
-      const options = { rank: 2, alpha: 4, targets: ["gpt_neox.layers.0.mlp.dense_h_to_4h.weight"] };
-      const policy = await addLora(device, base, options, Random.fromSeed(1));
-      if (policy.adapters === undefined) throw new TypeError("the policy has adapters");
-      await saveAdapters(base, policy.adapters, join(run, "tuned", "adapter"));
-    } finally {
-      await device.close();
-    }
-    return run;
+/** A run whose tuned folder has an adapter in a folder of its own, or of a large model, the adapter alone. */
+async function adapterRun(isLarge = false): Promise<string> {
+  const run = await copyOfRun();
+  const tuned = join(run, "tuned");
+  if (isLarge) await rm(tuned, { recursive: true });
+  const device = await createCpuDevice({ threads: 1 });
+  try {
+    const base = await loadModel(device, starterFolder());
+    const options = { rank: 2, alpha: 4, targets: ["gpt_neox.layers.0.mlp.dense_h_to_4h.weight"] };
+    const policy = await addLora(device, base, options, Random.fromSeed(1));
+    if (policy.adapters === undefined) throw new TypeError("the policy has adapters");
+    await saveAdapters(base, policy.adapters, isLarge ? tuned : join(tuned, "adapter"));
+    if (isLarge) await writeFile(join(tuned, "extra.safetensors"), "a value head");
+  } finally {
+    await device.close();
   }
+  return run;
+}
 
+describe("a run with an adapter", () => {
   it("is the adapter alone, on the base that is named", async () => {
     const run = await adapterRun();
     const folder = join(run, "..", "hub");
@@ -157,6 +160,35 @@ describe("a run with an adapter", () => {
       expect(await readdir(place)).toContain("model.safetensors");
       expect(await readdir(place)).not.toContain("adapter_config.json");
     }
+  });
+});
+
+describe("a run on a large model, whose tuned folder is the adapter", () => {
+  it("is that adapter on the base that is named, with the base model's tokenizer", async () => {
+    const run = await adapterRun(true);
+    const folder = join(run, "..", "hub");
+    await exportRun(run, "hub", folder, { ...usualExportOptions, base: "me/starter" });
+    expect((await readdir(folder)).filter((name) => !/^(sae|report|README|experiment)/.test(name)).sort()).toEqual(
+      [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        EXPORT_FILE,
+        "tokenizer.json",
+        "tokenizer_config.json",
+      ].sort(),
+    );
+    expect(await readFile(join(folder, "adapter_config.json"), "utf8")).toContain('"me/starter"');
+    expect(await frontMatterOf(folder)).toEqual(expect.arrayContaining(["library_name: peft"]));
+  });
+
+  it.each([
+    ["merged", { base: "me/starter", merged: true }, "leave --merged out"],
+    ["on a base without a hub id", {}, "--base OWNER/NAME"],
+  ])("is refused %s, with what to do instead", async (_, options, advice) => {
+    const run = await adapterRun(true);
+    const work = exportRun(run, "hub", join(run, "..", "hub"), { ...usualExportOptions, ...options });
+    await expect(work).rejects.toThrow(advice);
+    await expect(work).rejects.toBeInstanceOf(RunNotExportableError);
   });
 });
 

@@ -10,12 +10,14 @@ import { writeFileAtomically } from "../../../common/atomic-file.ts";
 import { exists } from "../../../common/exists.ts";
 import { parseJson } from "../../../common/json.ts";
 import { readTextFile } from "../../../common/text-file.ts";
+import { isAdapterFolder } from "../../../models/adapter.ts";
 import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE } from "../../../models/adapter-config.ts";
 import { isModelFile, isTokenizerFile } from "../../../models/model-files.ts";
 import { listFiles } from "../../../runs/files.ts";
 import { runPaths } from "../../../runs/run-folder.ts";
 import { adapterFolder } from "../../../tuning/policy.ts";
 import { givenModelOf } from "../../experiment/schema.ts";
+import { tokenizerFolderOf } from "../model-folders.ts";
 import { readRunReport } from "../run-report.ts";
 import { DICTIONARIES, type FinishedRun, hubIdOf, RunNotExportableError } from "./finished-run.ts";
 import { type CardModel, modelCard } from "./model-card.ts";
@@ -67,7 +69,7 @@ function copierTo(folder: string, signal: AbortSignal | undefined): Copier {
   };
 }
 
-/** Copies the model that the run made, and says what was copied. */
+/** Copies the model that the run made, and says what was copied. Throws `RunNotExportableError`. */
 async function exportModel(
   run: FinishedRun,
   folder: string,
@@ -84,18 +86,30 @@ async function exportModel(
     return { kind: "none", tuned: (await hubIdOf(given)) ?? null };
   }
   const tuned = join(run.folder, "tuned");
-  const adapter = join(tuned, adapterFolder);
+  // Of a large model a run saves nothing but the adapter.
+  const isAlone = await isAdapterFolder(tuned);
+  if (isAlone && merged)
+    throw new RunNotExportableError(
+      run.folder,
+      "its model is large, and its adapter was never merged: leave --merged out",
+    );
+  if (isAlone && base === null)
+    throw new RunNotExportableError(
+      run.folder,
+      "its tuned model is an adapter of a large model, whose hub id the run does not know: name it with --base OWNER/NAME",
+    );
+  const adapter = isAlone ? tuned : join(tuned, adapterFolder);
   const hasAdapter = await exists(join(adapter, ADAPTER_CONFIG_FILE));
-  const files = (await listFiles(tuned, "followed")).filter(isModelFile);
   if (merged || !hasAdapter || base === null) {
-    await copy(tuned, files);
+    await copy(tuned, await listFiles(tuned, "followed", isModelFile));
     if (hasAdapter && !merged)
       notes.push(
         "the base model has no hub id that the run knows, so the adapter is merged into the weights; --base OWNER/NAME exports it alone",
       );
     return { kind: "whole" };
   }
-  await copy(tuned, files.filter(isTokenizerFile));
+  const tokenizer = await tokenizerFolderOf(tuned, run.experiment);
+  await copy(tokenizer, await listFiles(tokenizer, "followed", isTokenizerFile));
   await copy(adapter, [ADAPTER_WEIGHTS_FILE]);
   await writeFileAtomically(join(folder, ADAPTER_CONFIG_FILE), await adapterConfigOn(adapter, base));
   return { kind: "adapter" };
