@@ -31,8 +31,29 @@ const failures: { readonly [K in SlurmCommandError["kind"]]: string } = {
 /** How long one command may take. */
 export const COMMAND_MS = 60_000;
 
-/** Runs a command of Slurm and returns its standard output. Throws `SlurmCommandError`. */
-export function ask(program: string, args: readonly string[], timeoutMs = COMMAND_MS): Promise<string> {
+/** A login node allows a user few processes, and the runs of a sweep may be stopped all at once. */
+const MOST_COMMANDS = 16;
+let working = 0;
+const waiting: (() => void)[] = [];
+
+/**
+ * Runs a command of Slurm and returns its standard output; a few at a time in this process, so that others wait. Throws
+ * `SlurmCommandError`.
+ */
+export async function ask(program: string, args: readonly string[], timeoutMs = COMMAND_MS): Promise<string> {
+  if (working === MOST_COMMANDS) await new Promise<void>((resolve) => waiting.push(resolve));
+  else working += 1;
+  try {
+    return await run(program, args, timeoutMs);
+  } finally {
+    // Whoever waits longest takes this one's place.
+    const next = waiting.shift();
+    if (next === undefined) working -= 1;
+    else next();
+  }
+}
+
+function run(program: string, args: readonly string[], timeoutMs: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const options = {
       timeout: timeoutMs,

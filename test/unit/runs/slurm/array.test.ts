@@ -13,7 +13,7 @@ import { runPipeline } from "../../../../server/runs/run.ts";
 import { prepareRun, runPaths } from "../../../../server/runs/run-folder.ts";
 import { Lock } from "../../../../server/runs/run-lock.ts";
 import { runStatus } from "../../../../server/runs/run-status.ts";
-import { holdsTask } from "../../../../server/runs/slurm/commands.ts";
+import { ask, holdsTask } from "../../../../server/runs/slurm/commands.ts";
 import { SlurmExecutor } from "../../../../server/runs/slurm/executor.ts";
 import { useFakeSlurm } from "../../../support/fake-slurm.ts";
 import { smallPlan } from "../fake-stages.ts";
@@ -190,6 +190,27 @@ test("cancelling a task cancels no other", async () => {
   await fake.answer("squeue", `${row("7_0", "PENDING")} [ -e "$FAKE/scancel.calls" ] || ${row("7_1", "PENDING")}`);
   await executor.cancel(folder, job);
   expect(await fake.calls("scancel")).toEqual(["7_1"]);
+});
+
+test("a sweep's worth of tasks is cancelled a few commands at a time", async () => {
+  await fake.answer(
+    "scancel",
+    'touch "$FAKE/now.$$"; ls "$FAKE" | grep -c ^now >> "$FAKE/counts"; sleep 1; rm "$FAKE/now.$$"',
+  );
+  await Promise.all(Array.from({ length: 32 }, (_, at) => ask("scancel", [`7_${at}`])));
+  expect(await fake.calls("scancel")).toHaveLength(32);
+  const counts = (await readFile(join(fake.folder(), "counts"), "utf8")).trim().split("\n").map(Number);
+  const most = Math.max(...counts);
+  expect(most).toBeGreaterThan(1);
+  expect(most).toBeLessThanOrEqual(16);
+});
+
+test("a command that fails gives its turn to the next", async () => {
+  await fake.answer("scancel", "exit 1");
+  const ends = await Promise.allSettled(Array.from({ length: 40 }, () => ask("scancel", ["7"])));
+  expect(ends.map(({ status }) => status)).toEqual(Array(40).fill("rejected"));
+  await fake.answer("scancel", "echo done");
+  expect(await ask("scancel", ["7"])).toBe("done\n");
 });
 
 test("many tasks whose submitter was killed are found by one more call of squeue", async () => {
