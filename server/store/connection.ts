@@ -27,6 +27,11 @@ export class Connection {
     this.#open = isCopied ? this.#copied() : this.#opened(openDatabase(path, { ...options, onNetwork }));
   }
 
+  /** Whether a local copy is open, which `refresh` renews, and not the file itself. */
+  get isCopy(): boolean {
+    return this.#open.copy !== undefined;
+  }
+
   get db(): DatabaseSync {
     return this.#open.db;
   }

@@ -276,6 +276,11 @@ export class FeatureStore implements Disposable {
     return numberOf(this.#statements.get("SELECT count(*) AS n FROM features"));
   }
 
+  /** Whether it reads a copy of its file, so that it stays right with `refresh` when the file is replaced. */
+  get isCopy(): boolean {
+    return this.#connection.isCopy;
+  }
+
   /** Shows what other processes wrote since: on a network file system a copy is read. Throws `StoreError`. */
   refresh(): void {
     this.#connection.refresh();

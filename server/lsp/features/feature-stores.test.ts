@@ -1,11 +1,16 @@
+import fs from "node:fs";
 import { copyFile, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { syncBuiltinESMExports } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { FeatureStore } from "../../store/store.ts";
 import { writeSyntheticStore } from "../../store/synthetic.ts";
 import { FeatureStores } from "./feature-stores.ts";
+
+const network = vi.hoisted(() => ({ name: undefined as string | undefined }));
+vi.mock("../../common/network-file-system.ts", () => ({ networkFileSystemOf: () => network.name }));
 
 const same = (store: FeatureStore): FeatureStore => store;
 
@@ -47,6 +52,34 @@ describe("the feature stores of runs", () => {
     expect(after).not.toBe(before);
     expect(after.detail("L0/F0")).toBeDefined();
     expect(await stores.largestActivation(own, "L0/F0")).toBe(after.need("L0/F0").row.maxActivation);
+    stores.close();
+  });
+
+  it("on a network file system are copied anew only when somebody else has replaced them", async () => {
+    network.name = "NFS";
+    onTestFinished(() => {
+      network.name = undefined;
+    });
+    const own = await run("network");
+    const stores = new FeatureStores(vi.fn());
+    const before = await stores.use(own, same);
+    await stores.use(own, (store) => store.annotate("L0/F0", { note: "own" }));
+    const copies = vi.spyOn(fs, "copyFileSync");
+    syncBuiltinESMExports();
+    expect(await stores.use(own, (store) => store.need("L0/F0").note)).toBe("own");
+    expect(copies).not.toHaveBeenCalled();
+    {
+      using other = FeatureStore.open(join(own, "features.sqlite"));
+      other.annotate("L0/F0", { note: "another's" });
+    }
+    copies.mockClear();
+    expect(await stores.use(own, (store) => store.need("L0/F0").note)).toBe("another's");
+    expect(copies).toHaveBeenCalledTimes(1);
+    copies.mockRestore();
+    syncBuiltinESMExports();
+    expect(await stores.use(own, same)).toBe(before);
+    await rm(join(own, "features.sqlite"));
+    await expect(stores.use(own, same)).rejects.toThrow("has no features yet");
     stores.close();
   });
 

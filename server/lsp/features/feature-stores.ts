@@ -9,6 +9,8 @@ interface Opened {
   /** Device and inode, which reveal that another file has replaced this one. */
   readonly inode: string;
   readonly opening: Promise<FeatureStore>;
+  /** Once it is open. */
+  store: FeatureStore | undefined;
   /** Number of requests that use it now. */
   users: number;
   /** Whether to close it as soon as no request uses it. */
@@ -82,7 +84,9 @@ export class FeatureStores {
     const found = await stat(path).catch(() => undefined);
     const inode = `${found?.dev} ${found?.ino}`;
     const known = this.#open.get(path);
-    const opened = known?.inode === inode ? known : this.#openNew(path, inode);
+    // A copy replaces its file with each write.
+    const isKept = known?.inode === inode || (found !== undefined && known?.store?.isCopy === true);
+    const opened = known !== undefined && isKept ? known : this.#openNew(path, inode);
     opened.users += 1;
     this.#open.delete(path);
     this.#open.set(path, opened);
@@ -102,13 +106,19 @@ export class FeatureStores {
     const opened: Opened = {
       inode,
       opening: openStore(path, (damaged) => this.#tellDamage(damaged, inode)),
+      store: undefined,
       users: 0,
       isLeft: false,
     };
-    // A failed opening is not cached: the next request tries again.
-    opened.opening.catch(() => {
-      if (this.#open.get(path) === opened) this.#open.delete(path);
-    });
+    opened.opening.then(
+      (store) => {
+        opened.store = store;
+      },
+      // A failed opening is not cached: the next request tries again.
+      () => {
+        if (this.#open.get(path) === opened) this.#open.delete(path);
+      },
+    );
     return opened;
   }
 
