@@ -15,14 +15,16 @@ export type ConnectionOptions = Omit<OpenOptions, "original"> & { readonly onDam
  */
 export class Connection {
   readonly path: string;
+  readonly #create: boolean;
   readonly #onDamage: ((path: string) => void) | undefined;
   #open: Open;
 
   /** Throws `StoreError` and `DatabaseError`. */
   constructor(path: string, { onDamage, ...options }: ConnectionOptions) {
-    this.path = path;
-    this.#onDamage = onDamage;
     const { onNetwork = isOnNetwork(path), create = false, journal, writable } = options;
+    this.path = path;
+    this.#create = create;
+    this.#onDamage = onDamage;
     const isCopied = onNetwork && journal === "wal" && (existsSync(path) ? (writable ?? isWritable(path)) : create);
     this.#open = isCopied ? this.#copied() : this.#opened(openDatabase(path, { ...options, onNetwork }));
   }
@@ -103,7 +105,7 @@ export class Connection {
     try {
       // Without a log, so that the file is all there is to publish.
       const db = openDatabase(copy.path, {
-        create: !existsSync(copy.path),
+        create: this.#create && !existsSync(copy.path),
         journal: "wal",
         onNetwork: true,
         original: this.path,

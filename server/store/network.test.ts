@@ -216,6 +216,16 @@ it("a store that cannot be moved is said, and what was not kept does not show, t
   expect([again.need("L0/F5").note, again.need("L0/F6").note]).toEqual(["", "kept"]);
 });
 
+it("one that was removed is not made anew by whoever has it open", async () => {
+  const { own, path, open } = await run();
+  using store = open();
+  await rm(path);
+  const gone = `${path} does not exist`;
+  expect(() => store.keepAnswer("k", { answer: "{}", inputTokens: 1, outputTokens: 2 })).toThrow(gone);
+  expect(() => store.refresh()).toThrow(gone);
+  expect(await readdir(own)).toEqual([]);
+});
+
 it("keeps the store's permissions", async () => {
   const { path, open } = await run();
   await chmod(path, 0o640);
