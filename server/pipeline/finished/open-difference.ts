@@ -5,6 +5,7 @@ import { LfpError } from "../../common/errors.ts";
 import { exists } from "../../common/exists.ts";
 import { DifferenceLens } from "../../lens/difference-lens.ts";
 import type { PairLens } from "../../lens/pair-lens.ts";
+import { isAdapterFolder } from "../../models/adapter.ts";
 import { resolveReference } from "../../models/open.ts";
 import { loadTokenizers } from "../../models/tokenizer.ts";
 import { runPaths } from "../../runs/run-folder.ts";
@@ -62,7 +63,7 @@ export async function openDifference(runs: RunPair, options: DifferenceOptions =
 async function sideOf(folder: string): Promise<Side> {
   const experiment = await loadExperiment(runPaths(folder).experiment);
   const tuned = await tunedFolderOf(folder, experiment);
-  if (!(await exists(join(tuned, "config.json"))))
+  if (!(await exists(join(tuned, "config.json"))) && !(await isAdapterFolder(tuned)))
     throw new DifferenceError(
       `${folder} has no tuned model yet, so there is no learned reward: finish the run with \`lfp run\``,
     );

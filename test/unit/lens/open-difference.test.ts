@@ -8,6 +8,7 @@ import { createCpuDevice } from "../../../server/engine/cpu/device.ts";
 import type { Device, DeviceKind } from "../../../server/engine/device.ts";
 import { DeviceLostError } from "../../../server/engine/errors.ts";
 import { createModel, saveModel } from "../../../server/models/checkpoint.ts";
+import { writeSafetensors } from "../../../server/models/safetensors.ts";
 import type { openDevice } from "../../../server/pipeline/devices.ts";
 import { openDifference } from "../../../server/pipeline/finished/open-difference.ts";
 import { openPairLens } from "../../../server/pipeline/finished/open-pair.ts";
@@ -126,6 +127,30 @@ describe("the difference of two runs", () => {
     ]);
     await lens.close();
     expect(devices.map(({ isClosed }) => isClosed)).toEqual([true, true]);
+  });
+
+  it("reads a run whose tuned folder is an adapter, as that of a large model is", async () => {
+    const adapted = join(root, "runs", "adapted");
+    await mkdir(join(adapted, "tuned"), { recursive: true });
+    await copyFile(join(runs.b, "experiment.json"), join(adapted, "experiment.json"));
+    const lora = { peft_type: "LORA", base_model_name_or_path: join(root, "base"), r: 1, lora_alpha: 4 };
+    await writeFile(join(adapted, "tuned", "adapter_config.json"), JSON.stringify(lora));
+    const module = "base_model.model.gpt_neox.layers.0.mlp.dense_4h_to_h";
+    await writeSafetensors(join(adapted, "tuned", "adapter_model.safetensors"), [
+      { name: `${module}.lora_A.weight`, dtype: "F32", shape: [1, 32], data: new Float32Array(32).fill(0.5) },
+      {
+        name: `${module}.lora_B.weight`,
+        dtype: "F32",
+        shape: [16, 1],
+        data: Float32Array.from({ length: 16 }, (_, at) => Math.sin(at + 1)),
+      },
+    ]);
+    const lens = await openDifference({ a: runs.a, b: adapted }, { threads: 1 });
+    const { learned } = await lens.readPair(text);
+    const expected = await differenceOf([runs.a, "base"], [adapted, "base"]);
+    expect(learned).toHaveLength(expected.length);
+    for (const [at, value] of expected.entries()) expect(learned[at] ?? Number.NaN).toBeCloseTo(value, 5);
+    await lens.close();
   });
 
   it("leaves no device open where one of the two alone has moved", async () => {
