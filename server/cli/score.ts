@@ -48,6 +48,8 @@ const languageIds: Readonly<Record<string, string>> = {
 async function documentOf({ options: chosen, positionals: [file] }: ScoreGiven): Promise<ScoreDocument | undefined> {
   if (file !== undefined && chosen.text !== undefined)
     throw new UsageError("FILE and --text were both given; one of them says what to read");
+  if (file === undefined && chosen.columns !== undefined)
+    throw new UsageError("--columns goes with FILE, a table (.csv, .tsv)");
   if (chosen.text !== undefined) return { text: chosen.text, languageId: "plaintext" };
   if (file !== undefined) {
     const languageId = languageIds[extname(file).toLowerCase()] ?? "plaintext";

@@ -188,6 +188,7 @@ describe("lfp score", { timeout: 60_000 }, () => {
     [["nofile.txt"], 4, /nofile\.txt cannot be read/],
     [["--text", "x", "--mode", "feature"], 2, /--feature is "missing"/],
     [["--text", "x", "--feature", "L0/F0"], 2, /--feature goes with --mode feature/],
+    [["--text", "x", "--columns", "text"], 2, /--columns goes with FILE, a table/],
     [["--text", "x", "--mode", "feature", "--feature", "L9/F0"], 4, /no feature L9\/F0/],
     [["--text", "x", "--mode", "ablated-minus-not"], 2, /needs --ablation/],
     [["--text", "x", "--ablation", "none.json"], 4, /none\.json is no ablation set/],
