@@ -18,8 +18,8 @@ export const exportCommand = defineCommand({
     neuronpedia: option.text("DIR", "write the features for Neuronpedia"),
     repository: option.text("OWNER/NAME", "the hub repository that --hub's folder becomes, which both then name"),
     base: option.text("OWNER/NAME", "the base model's hub id (default: as the run names it)"),
-    merged: option.flag("export adapters merged into the weights"),
-    creator: option.text("ID", "id of the user of Neuronpedia whom the features belong to"),
+    merged: option.flag("with --hub: export adapters merged into the weights"),
+    creator: option.text("ID", "with --neuronpedia: id of the user there whom the features belong to"),
   },
   positionals: ["RUN"],
   run: async ({ options: chosen, positionals: [run = ""], signal }): Promise<CommandResult> => {
@@ -29,6 +29,9 @@ export const exportCommand = defineCommand({
     });
     if (wanted.length === 0)
       throw new UsageError("--hub DIR or --neuronpedia DIR is missing: say what to write, and where");
+    if (chosen.hub === undefined && chosen.merged) throw new UsageError("--merged goes with --hub");
+    if (chosen.neuronpedia === undefined && chosen.creator !== undefined)
+      throw new UsageError("--creator goes with --neuronpedia");
     const folder = await existingRun(run);
     const options = {
       ...usualExportOptions,

@@ -23,6 +23,8 @@ it("writes what is asked for where it is asked for, says what to know first, and
 
 it.each([
   ["without a kind", [], 2, "--hub DIR or --neuronpedia DIR is missing"],
+  ["with an option of the other kind", ["--hub", "x", "--creator", "me"], 2, "--creator goes with --neuronpedia"],
+  ["with the weights' option alone", ["--neuronpedia", "x", "--merged"], 2, "--merged goes with --hub"],
   ["with a repository that is none", ["--hub", "x", "--repository", "quick"], 2, "it is no hub id (owner/name)"],
 ])("is refused %s", async (_, more, code, says) => {
   const { code: got, stderr } = await lfp(starterRunFolder(), ...more);
