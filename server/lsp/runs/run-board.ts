@@ -1,6 +1,6 @@
 import { basename, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { sweepLock, sweepRunFolders } from "../../pipeline/sweep/manifest.ts";
+import { MOST_RUNS, sweepLock, sweepRunFolders } from "../../pipeline/sweep/manifest.ts";
 import { hasEnded } from "../../protocol/run-events.ts";
 import type { RunView, SweepView } from "../../protocol/runs.ts";
 import { FolderWatch } from "../../runs/folder-watch.ts";
@@ -12,8 +12,8 @@ import { type SummaryCache, type ViewOptions, viewRun } from "./run-view.ts";
 export type RunListener = (changed: RunView[], gone: string[]) => void;
 
 /**
- * Tracks all runs in some folders, and those of the sweeps there. It re-reads a run when the operating system reports a change, and by polling in case
- * it does not. It batches changes within a quarter of a second into one notification.
+ * Tracks all runs in some folders, and those of the sweeps there. It re-reads a run when the operating system reports a
+ * change, and by polling in case it does not. It batches changes within a quarter of a second into one notification.
  */
 export class RunBoard {
   readonly #onFailure: (error: unknown) => void;
@@ -117,7 +117,7 @@ export class RunBoard {
     if (!this.#roots.includes(root)) return;
     const found = new Map<string, string | null>(names.map((name) => [join(root, name), null]));
     for (const { folder } of sweeps) found.delete(folder);
-    for (const { folder, runs } of sweeps) for (const run of runs.slice(0, MAX_RUNS)) found.set(run, folder);
+    for (const { folder, runs } of sweeps) for (const run of runs.slice(0, MOST_RUNS)) found.set(run, folder);
     for (const [folder, sweep] of found) if (!this.#runs.has(folder)) this.#add(folder, { root, sweep });
     const gone = [...this.#runs].flatMap(([folder, run]) => (run.root === root && !found.has(folder) ? [folder] : []));
     for (const folder of gone) {
@@ -187,16 +187,9 @@ export class RunBoard {
     this.#loop(
       folder,
       loop.signal,
-      () => this.#pollMs(folder),
+      () => pollMsOf(this.#runs.get(folder)?.view, this.known()),
       async () => this.#mark(folder),
     );
-  }
-
-  /** Polling interval of a run: shorter for active runs, because a killed process changes no file. */
-  #pollMs(folder: string): number {
-    const state = this.#runs.get(folder)?.view?.state;
-    const isAtRest = state === undefined || state.kind === "unreadable" || state.kind === "new" || isOver(state);
-    return isAtRest ? RESTING_POLL_MS : LIVE_POLL_MS;
   }
 
   #loop(folder: string, signal: AbortSignal, pollMs: () => number, look: () => Promise<void>): void {
@@ -250,11 +243,23 @@ export class RunBoard {
   }
 }
 
+/**
+ * Polling interval of a run among all, in milliseconds: shorter for active runs, because a killed process changes no
+ * file, and longer where there are many such as it.
+ */
+export function pollMsOf(view: RunView | undefined, all: readonly RunView[]): number {
+  const isResting = isAtRest(view);
+  const alike = all.filter((other) => isAtRest(other) === isResting).length;
+  return Math.max(isResting ? RESTING_POLL_MS : LIVE_POLL_MS, (alike / LOOKS_PER_S) * 1000);
+}
+
 /** Interval between notifications: at most four a second. */
 const FLUSH_MS = 250;
 const LIVE_POLL_MS = 1000;
 const RESTING_POLL_MS = 5000;
 const ROOT_POLL_MS = 2000;
+/** How many active runs are polled a second, and how many others: a large sweep's are polled less often for it. */
+const LOOKS_PER_S = 50;
 const MAX_RUNS = 500;
 
 interface KnownRun {
@@ -266,6 +271,8 @@ interface KnownRun {
   view: RunView | undefined;
 }
 
-function isOver(state: Exclude<RunView["state"], { kind: "unreadable" | "new" }>): boolean {
-  return state.kind === "interrupted" || hasEnded(state);
+function isAtRest(view: RunView | undefined): boolean {
+  if (view === undefined) return true;
+  const { state } = view;
+  return state.kind === "unreadable" || state.kind === "new" || state.kind === "interrupted" || hasEnded(state);
 }
