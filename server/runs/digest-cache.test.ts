@@ -128,6 +128,18 @@ test("many who ask at once agree, and the cache keeps its bound", async () => {
   expect(read).not.toHaveBeenCalled();
 });
 
+test("what others are writing does not count as entries, and what they left behind is removed", async () => {
+  const folder = join(root, "state", "digests");
+  await mkdir(folder, { recursive: true });
+  for (let i = 0; i < 511; i++) await writeFile(join(folder, `${i}.json`), "{}");
+  for (let i = 0; i < 5; i++) await writeFile(join(folder, `.${i}.json.1-${i}.tmp`), "{}");
+  await utimes(join(folder, ".0.json.1-0.tmp"), 1, 1);
+  await checksum();
+  const names = await readdir(folder);
+  expect(names.filter((name) => name.endsWith(".json"))).toHaveLength(512);
+  expect(names.filter((name) => name.endsWith(".tmp"))).toHaveLength(4);
+});
+
 test("a state folder that cannot be written costs only time; a file that is missing is an error", async () => {
   await writeFile(join(root, "state"), "a file");
   expect(await checksum()).toBe(await sha256(path));

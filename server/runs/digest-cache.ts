@@ -10,6 +10,8 @@ import { type Checksum, checksumOf, sha256Of, textIfThere } from "./files.ts";
 /** Smaller files bypass the cache: reading them takes no longer than looking them up. */
 const LEAST_BYTES = 1 << 20;
 const MOST_ENTRIES = 512;
+/** No entry takes this long to write. */
+const ABANDONED_MS = 3_600_000;
 /** A file modified more recently than this could change again with the same time stamp, so its digest is not cached. */
 const SETTLED_MS = 2_000;
 
@@ -85,16 +87,20 @@ function sealOf(stamp: Stamp, sha256: string): string {
   return sha256Of(JSON.stringify([stamp, sha256]));
 }
 
-/** Evicts the entries written longest ago, down to `MOST_ENTRIES`. */
+/**
+ * Evicts the entries written longest ago, down to `MOST_ENTRIES`. A temporary file counts once it has its name; one that a
+ * killed process left is removed.
+ */
 async function dropOldest(folder: string): Promise<void> {
   const names = await readdir(folder);
   if (names.length <= MOST_ENTRIES) return;
-  const ages = await Promise.all(
+  const files = await Promise.all(
     names.map(async (name) => {
       const found = await stat(join(folder, name)).catch(() => undefined);
-      return { name, mtimeMs: found?.mtimeMs ?? 0 };
+      return { name, mtimeMs: found?.mtimeMs ?? 0, isEntry: name.endsWith(".json") };
     }),
   );
-  ages.sort((a, b) => a.mtimeMs - b.mtimeMs);
-  for (const { name } of ages.slice(0, names.length - MOST_ENTRIES)) await rm(join(folder, name), { force: true });
+  const entries = files.filter(({ isEntry }) => isEntry).toSorted((a, b) => b.mtimeMs - a.mtimeMs);
+  const abandoned = files.filter(({ isEntry, mtimeMs }) => !isEntry && Date.now() - mtimeMs > ABANDONED_MS);
+  for (const { name } of [...entries.slice(MOST_ENTRIES), ...abandoned]) await rm(join(folder, name), { force: true });
 }
