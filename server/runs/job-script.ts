@@ -66,7 +66,7 @@ while :; do wait "$pid"; kill -0 "$pid" 2>/dev/null || break; done
 wait "$pid"
 rc=$?
 # It was asked to stop before it listened to signals, or while it saw to something else.
-if [ -n "$asked" ]; then case $rc in 130 | 143) rc=75 ;; esac; fi
+if [ -n "$asked" ] || [ -e "$STOP" ]; then case $rc in 130 | 143) rc=75 ;; esac; fi
 [ "$rc" -ne 75 ] && finish "$rc"
 [ -e "$STOP" ] && finish 75 stopped
 `;

@@ -8,6 +8,7 @@ import type { Device } from "../engine/device.ts";
 import type { RunEvent, RunState } from "../protocol/run-events.ts";
 import { CancelWatch, clearCancelRequest } from "./cancel.ts";
 import { errnoOf, type FileSystem, makeFolder, StorageError } from "./files.ts";
+import { isStopped } from "./job-notes.ts";
 import { takeTurn } from "./machine-queue.ts";
 import { checkRunName, runPaths } from "./run-folder.ts";
 import { isLockLost, Lock, LockedError } from "./run-lock.ts";
@@ -48,6 +49,7 @@ export interface RunOptions {
   /**
    * Name of the executor's job that this process is of. Its cluster has given the job its node, so it waits for no turn
    * of the machine; where a lost process of the run may still hold its lock, it waits for that process to count as dead.
+   * A job that was told to stop before it had the lock leaves the folder as it is: another job may have done the run.
    */
   readonly job?: string;
   /** Where the machine's queue is; see `stateFolder`. */
@@ -79,6 +81,7 @@ export async function runPipeline(
   const cancel = new CancelWatch(folder);
   let outcome: RunOutcome | undefined;
   try {
+    if (options.job !== undefined && (await isStopped(folder, options.job))) return { kind: "cancelled" };
     const signal = AbortSignal.any([cancel.signal, lock.lost, ...(options.signal ? [options.signal] : [])]);
     outcome = await workUnderLock(stages, folder, name, { ...options, signal });
     if (lock.lost.aborted) throw lock.lost.reason;

@@ -1,6 +1,7 @@
 /** Submitters that are killed at any moment: the run is neither lost nor done twice. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdir } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { beforeEach, expect, test, vi } from "vitest";
@@ -9,11 +10,14 @@ import { Random } from "../../../../server/common/random.ts";
 import type { JobSpec } from "../../../../server/runs/executor.ts";
 import { placeSchemas } from "../../../../server/runs/executor-settings.ts";
 import { followEvents } from "../../../../server/runs/follow.ts";
+import { noteStop } from "../../../../server/runs/job-notes.ts";
 import { JobThereError, submitRun } from "../../../../server/runs/jobs.ts";
-import { prepareRun } from "../../../../server/runs/run-folder.ts";
+import { runPipeline } from "../../../../server/runs/run.ts";
+import { prepareRun, readRecord, runPaths } from "../../../../server/runs/run-folder.ts";
 import { LockedError } from "../../../../server/runs/run-lock.ts";
 import { runStatus } from "../../../../server/runs/run-status.ts";
 import { RUNNING_SBATCH, RUNNING_SQUEUE, useFakeSlurm } from "../../../support/fake-slurm.ts";
+import { fakePlan } from "../fake-stages.ts";
 import { scratchFolder } from "../scratch.ts";
 
 vi.mock("../../../../server/runs/executors.ts", async () => {
@@ -105,4 +109,19 @@ test("a job that Slurm takes after its submitter was killed and the run was star
   await expect.poll(() => fake.calls("sbatch"), { timeout: 60_000 }).toHaveLength(2);
   await expectDoneOnce(job);
   expect((await runStatus(job.runFolder)).job).not.toEqual(intent);
+});
+
+test("a job that was told to stop after it had begun, and gets the run's lock after the job that did the run, leaves it done", async () => {
+  const { runFolder } = await newJob();
+  const [late, next] = ["lfp-demo-late", "lfp-demo-next"];
+  const options = { seed: 7, deviceClass: "cpu" };
+  expect(await runPipeline(fakePlan({ steps: 3 }), runFolder, { ...options, job: next })).toEqual({ kind: "done" });
+  const before = await readRecord(runFolder);
+  await mkdir(runPaths(runFolder).jobs, { recursive: true });
+  await noteStop(runFolder, late);
+  expect(await runPipeline(fakePlan({ steps: 3 }), runFolder, { ...options, job: late })).toEqual({
+    kind: "cancelled",
+  });
+  expect(await readRecord(runFolder)).toEqual(before);
+  expect(before?.job).toBe(next);
 });
