@@ -115,9 +115,9 @@ export async function measureSaes(options: QualityOptions): Promise<SaeQuality[]
 const logitsLimit = 2 ** 23;
 
 /**
- * Compiles one program for all measurements of a model. It replaces each site's activations x by x (1 - Σ gates) + Σ
- * gate x̂ over a gate for zeros (x̂ = 0) and one for each of its autoencoders. With every gate at 0 the model is
- * unchanged and the autoencoders read its own activations.
+ * Compiles one program for all measurements of a model: an unchanged pass, which the autoencoders read, and for each site a
+ * pass with its activations replaced by zeros and one for each of its autoencoders with the reconstructions. The device
+ * computes what the passes share once: the layers below the site, and the features.
  */
 function compileSplicing(
   { device, model: { model, stores = [] }, saes }: QualityOptions,
@@ -125,42 +125,52 @@ function compileSplicing(
   places: readonly string[],
   [B, T]: readonly [number, number],
 ): Promise<Program> {
-  const gates = ops.input("gates", [places.length + saes.length]);
-  const gate = (at: number): Node => ops.slice(gates, 0, at, at + 1);
-  const real = ops.input("real", [B * T, 1]);
-  const outputs: Record<string, Node> = {};
   requireLayers(
     saes.map(({ layer }) => layer),
     model.config,
   );
-  const editActivations: ActivationEdit = (layerSite, activations) => {
+  const real = ops.input("real", [B * T, 1]);
+  const outputs: Record<string, Node> = {};
+  const splices: (Splice | undefined)[] = [];
+  const read: ActivationEdit = (layerSite, activations) => {
     const place = hookOf(layerSite);
-    if (!places.includes(place)) return activations;
+    const at = places.indexOf(place);
+    if (at < 0) return activations;
     const x = ops.reshape(activations, [B * T, -1]);
+    const kept = ops.mul(x, ops.affine(real, -1, 1));
+    const replacedBy = (by: Node): Splice => ({ place, activations: ops.reshape(by, activations.shape) });
     Object.assign(outputs, inputStatistics(place, x, real));
-    let shut = ops.mul(gate(places.indexOf(place)), real);
-    let spliced: Node | undefined;
-    for (const [at, sae] of saes.entries()) {
-      const nodes = placed[at]?.nodes;
+    splices[at] = replacedBy(kept);
+    for (const [own, sae] of saes.entries()) {
+      const nodes = placed[own]?.nodes;
       if (hookOf(sae) !== place || nodes === undefined) continue;
-      const { id } = sae;
       const features = encodeNode(x, nodes);
       const reconstruction = decodeNode(features, nodes);
-      Object.assign(outputs, featureStatistics(id, x, features, reconstruction, real));
-      const open = ops.mul(gate(places.length + at), real);
-      const part = ops.mul(reconstruction, open);
-      shut = ops.add(shut, open);
-      spliced = spliced === undefined ? part : ops.add(spliced, part);
+      Object.assign(outputs, featureStatistics(sae.id, x, features, reconstruction, real));
+      splices[places.length + own] = replacedBy(ops.add(kept, ops.mul(reconstruction, real)));
     }
-    const kept = ops.mul(x, ops.affine(shut, -1, 1));
-    return ops.reshape(spliced === undefined ? kept : ops.add(kept, spliced), activations.shape);
+    return activations;
   };
-  const { hidden } = forward(model, { shape: [B, T], editActivations });
-  const predicting = ops.reshape(ops.slice(hidden, 1, 0, T - 1), [B * (T - 1), -1]);
-  const logProbs = ops.gatherLogProbs(logitsOf(model, predicting), ops.input("targets", [B * (T - 1)], "i32"));
-  outputs["lossSum"] = ops.negate(ops.sum(ops.mul(logProbs, ops.input("weights", [B * (T - 1)]))));
-  const frozen = [model.store, ...stores, ...placed.map(({ store }) => store)];
-  return device.compile({ stores: frozen, frozen, outputs });
+  const lossWith = (editActivations: ActivationEdit): Node => {
+    const { hidden } = forward(model, { shape: [B, T], editActivations });
+    const predicting = ops.reshape(ops.slice(hidden, 1, 0, T - 1), [B * (T - 1), -1]);
+    const logProbs = ops.gatherLogProbs(logitsOf(model, predicting), ops.input("targets", [B * (T - 1)], "i32"));
+    return ops.negate(ops.sum(ops.mul(logProbs, ops.input("weights", [B * (T - 1)]))));
+  };
+  outputs["loss.clean"] = lossWith(read);
+  for (const [at, splice] of splices.entries())
+    outputs[`loss.${at}`] = lossWith((layerSite, activations) =>
+      hookOf(layerSite) === splice?.place ? splice.activations : activations,
+    );
+  // Frozen weights would be packed once more for every pass that reads them.
+  const all = [model.store, ...stores, ...placed.map(({ store }) => store)];
+  return device.compile({ stores: all, outputs });
+}
+
+/** The activations [B, T, D] that replace those of a site. */
+interface Splice {
+  readonly place: string;
+  readonly activations: Node;
 }
 
 /** Over the non-padding places of x [P, D]: the mean [D], and the sums of squared distances from it and from zero. */
@@ -248,27 +258,22 @@ class Tally {
   async add(program: Program, { texts, inputs, tokens, predictions }: Batch): Promise<void> {
     this.#texts += texts;
     if (tokens === 0) return;
-    const shut = new Float32Array(this.#places.length + this.#saes.length);
-    const clean = await program.run({ ...inputs, gates: shut });
+    const found = await program.run(inputs);
     this.#tokens += tokens;
     this.#predictions += predictions;
-    this.#sum("clean", clean["lossSum"]);
+    this.#sum("clean", found["loss.clean"]);
     for (const place of this.#places) {
-      this.#moments.get(place)?.add(tokens, clean[`mean.${place}`] ?? [], clean[`variation.${place}`]?.[0] ?? 0);
-      this.#sum(`energy.${place}`, clean[`energy.${place}`]);
+      this.#moments.get(place)?.add(tokens, found[`mean.${place}`] ?? [], found[`variation.${place}`]?.[0] ?? 0);
+      this.#sum(`energy.${place}`, found[`energy.${place}`]);
     }
     for (const { id } of this.#saes) {
-      this.#sum(`squares.${id}`, clean[`squares.${id}`]);
-      this.#sum(`featureSum.${id}`, clean[`featureSum.${id}`]);
+      this.#sum(`squares.${id}`, found[`squares.${id}`]);
+      this.#sum(`featureSum.${id}`, found[`featureSum.${id}`]);
       const fired = this.#fired.get(id);
-      for (const [feature, count] of clean[`fired.${id}`]?.entries() ?? [])
+      for (const [feature, count] of found[`fired.${id}`]?.entries() ?? [])
         if (fired !== undefined) fired[feature] = (fired[feature] ?? 0) + count;
     }
-    for (const [at] of shut.entries()) {
-      const gates = shut.map((_, other) => (other === at ? 1 : 0));
-      const { lossSum } = await program.run({ ...inputs, gates });
-      this.#sum(`loss.${at}`, lossSum);
-    }
+    for (let at = 0; at < this.#places.length + this.#saes.length; at++) this.#sum(`loss.${at}`, found[`loss.${at}`]);
   }
 
   result(): SaeQuality[] {

@@ -32,7 +32,7 @@ export interface AdoptSettings {
  */
 export const adoptDictionaryStage: Stage<AdoptSettings, "model" | "tuned" | "texts" | "divergence" | "dictionary"> = {
   name: "adopt-dictionary",
-  codeVersion: 2,
+  codeVersion: 3,
   run: async (context) => {
     const { input, output, settings } = context;
     await withDevice(context, async (device) => {

@@ -43,7 +43,7 @@ type Context = StageContext<AutoencoderSettings, "model" | "tuned" | "texts" | "
 /** Trains pairs of autoencoders, of base and tuned model, on the chosen layers, and measures them. */
 export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "texts" | "divergence"> = {
   name: "autoencoders",
-  codeVersion: 3,
+  codeVersion: 4,
   run: async (context) => {
     await withDevice(context, async (device) => {
       const { model: base, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
