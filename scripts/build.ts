@@ -1,7 +1,7 @@
 /**
- * Bundles the programs into dist/: `lfp.js` (the command), `server.js` (the language server),
- * `library.js` (the package's entry, its types under `types/`), `cpu-worker.js` (the CPU device's thread), `extension.cjs` and
- * `language-client.cjs` (inside VS Code), and `webviews/NAME.js` (its pages).
+ * Bundles the programs into dist/: `lfp.js` (the command), `server.js` (the language server), `library.js` (the package's entry,
+ * its types under `types/`), `cpu-worker.js` (the CPU device's thread), `probe-worker.js` (threads that fit probes),
+ * `extension.cjs` and `language-client.cjs` (inside VS Code), and `webviews/NAME.js` (its pages).
  */
 import { execFile } from "node:child_process";
 import { chmod, rm } from "node:fs/promises";
@@ -44,6 +44,8 @@ async function buildPrograms(outdir: string): Promise<void> {
       library: "server/library.ts",
       // Beside the bundle, under the name by which engine/cpu/device.ts looks for it.
       "cpu-worker": "server/engine/cpu/worker.ts",
+      // Likewise, for probe/part-threads.ts.
+      "probe-worker": "server/probe/part-worker.ts",
     },
     outdir,
     splitting: true,

@@ -5,7 +5,7 @@ import { Pacer } from "../common/pacer.ts";
 import { factor, meansOf, type RowMatrix, scatter } from "../statistics/linear-algebra.ts";
 import { percentiles } from "../statistics/percentile.ts";
 import { polarRows, type TripleFeatures, takeRows } from "./features.ts";
-import type { Split } from "./splits.ts";
+import type { Fold, Split } from "./splits.ts";
 
 /**
  * Leverage of features z in the probe's ridge regression (without the constant 1 / n of its intercept):
@@ -50,13 +50,22 @@ export async function familiarityOf(
   const rows = polarRows(features);
   const unseen: number[] = [];
   for (const [index, fold] of byWord.folds.entries()) {
-    const compute = async (): Promise<number[]> => [
-      ...leverages(takeRows(rows, fold.test), await fitted(takeRows(rows, fold.train), alpha, pacer)),
-    ];
+    const compute = (): Promise<number[]> => heldOutLeverages(features, fold, alpha, pacer);
     for (const leverage of await heldOut(index, compute)) unseen.push(leverage);
   }
   const [limit = 0] = percentiles(Float64Array.from(unseen), [FAMILIAR_PERCENT]);
   return { ...(await fitted(takeRows(rows, train), alpha, pacer)), limit: Math.fround(limit) };
+}
+
+/** Leverages of a fold's test rows under the matrix of its training rows. */
+export async function heldOutLeverages(
+  features: TripleFeatures,
+  { train, test }: Fold,
+  alpha: number,
+  pacer: Pacer,
+): Promise<number[]> {
+  const rows = polarRows(features);
+  return [...leverages(takeRows(rows, test), await fitted(takeRows(rows, train), alpha, pacer))];
 }
 
 /** Leverages of one fold, as stored between the parts of a long evaluation. */

@@ -7,19 +7,17 @@
  */
 import { Pacer } from "../common/pacer.ts";
 import { rewardScale } from "./deltas.ts";
-import { type Familiarity, familiarityOf, leveragesSchema } from "./familiarity.ts";
+import { type Familiarity, familiarityOf } from "./familiarity.ts";
 import { countNonZero } from "./features.loops.ts";
 import { polarRows, type TripleFeatures } from "./features.ts";
-import { tripleSplitOf, wordSplitOf } from "./fold-draws.ts";
 import type { FoldResult } from "./fold-fit.ts";
 import type { LinearProbe } from "./linear-probe.ts";
+import { computePart, partContext, partKeeper, partKeys, partName, type RunPart, targetFor } from "./parts.ts";
 import type { ControlInput, ProbeData } from "./probe-data.ts";
 import type { ProbeSettings, RegressionReport } from "./report-types.ts";
 import { forgetful, keeper, type PartStore } from "./saved-parts.ts";
-import { evaluateSplit, partsOfSplit } from "./split-report.ts";
-import { targetOf, withTargets } from "./targets.ts";
+import { evaluateSplit } from "./split-report.ts";
 import { type WordFolds, wordFoldsOf } from "./word-folds.ts";
-import { ratedRows } from "./word-means.ts";
 
 export interface ProbeEvaluation {
   readonly report: RegressionReport;
@@ -37,7 +35,8 @@ export interface ProbeEvaluation {
 }
 
 /**
- * Fits and tests the probe. A pure function of data and settings: equal ones give equal JSON. Throws `TooFewTriplesError` and
+ * Fits and tests the probe. A pure function of data and settings: equal ones give equal JSON, wherever `run` computes the
+ * parts. Throws `TooFewTriplesError` and
  * `UnratedWordError`, and the signal's reason soon after it is aborted.
  */
 export async function evaluateProbe(
@@ -45,14 +44,15 @@ export async function evaluateProbe(
   settings: ProbeSettings,
   parts: PartStore = forgetful,
   signal?: AbortSignal,
+  run: RunPart = computePart,
 ): Promise<ProbeEvaluation> {
-  const { triples, features, ratings, logRatios } = data;
-  const rows = ratedRows(triples, ratings.values);
-  const pacer = new Pacer(signal);
-  const target = targetOf({ features, ...rows, range: ratings.range, logRatios, settings });
-  const byTriple = withTargets(tripleSplitOf(triples, settings), target);
-  const byWord = withTargets(wordSplitOf(triples, settings), target);
-  const context = { data, settings, rows, keep: keeper(parts), pacer };
+  const { triples, features } = data;
+  const shared = partContext(data, settings, new Pacer(signal));
+  const { rows, pacer } = shared;
+  const { triple: byTriple, word: byWord } = shared.splits;
+  const target = targetFor(features, shared);
+  const keep = partKeeper(keeper(parts), run, shared);
+  const context = { ...shared, data, keep };
   const first = await evaluateSplit(byTriple, context);
   const second = await evaluateSplit(byWord, context);
   const polar = polarRows(features);
@@ -78,7 +78,7 @@ export async function evaluateProbe(
       byWord,
       alpha: settings.alpha,
       pacer,
-      heldOut: (fold, compute) => context.keep(`familiarity/${fold}`, leveragesSchema, compute),
+      heldOut: (fold) => keep({ kind: "leverages", fold }),
     });
   const familiarity = settings.target === "deltas" ? await familiarityOfDeltas() : undefined;
   return {
@@ -92,14 +92,7 @@ export async function evaluateProbe(
 
 /** Names of all parts that an evaluation stores, in order. */
 export function partsOf(data: Pick<ProbeData, ControlInput>, settings: ProbeSettings): string[] {
-  return [
-    ...partsOfSplit("triple", data, settings),
-    ...partsOfSplit("word", data, settings),
-    ...Array.from(
-      { length: settings.target === "deltas" ? settings.wordFolds : 0 },
-      (_, fold) => `familiarity/${fold}`,
-    ),
-  ];
+  return partKeys(data, settings).map(partName);
 }
 
 function probeOf(result: FoldResult | undefined, { layers }: TripleFeatures): LinearProbe {

@@ -1,37 +1,21 @@
 /** The probe on one split: its scores beside those of other inputs and of its controls. */
 import type { Pacer } from "../common/pacer.ts";
 import { Random } from "../common/random.ts";
-import { memoryScores, untrainedScores } from "./controls.ts";
+import { memoryScores } from "./controls.ts";
 import { tauDifference, type WordValues } from "./differences.ts";
-import type { TripleFeatures } from "./features.ts";
-import { drawFolds, type FoldDraw, foldDrawSchema, refitTest } from "./fold-draws.ts";
-import { type FoldResult, fitFold, foldResultSchema } from "./fold-fit.ts";
+import { type FoldDraw, refitTest } from "./fold-draws.ts";
+import type { FoldResult } from "./fold-fit.ts";
+import { drawnInputs, type KeepPart, type PartContext, type ProbeInput, targetFor } from "./parts.ts";
 import { type ControlInput, controlInputs, type ProbeData } from "./probe-data.ts";
-import {
-  type LexiconEntry,
-  type PairedDifference,
-  type ProbeSettings,
-  type SplitReport,
-  seedScoresSchema,
-  type WordScores,
-} from "./report-types.ts";
-import type { Keep } from "./saved-parts.ts";
+import type { LexiconEntry, PairedDifference, ProbeSettings, SplitReport, WordScores } from "./report-types.ts";
 import type { Split, SplitKind } from "./splits.ts";
-import { type ProbeTarget, targetOf } from "./targets.ts";
-import { describeFold, type RatedRows, wordMeans } from "./word-means.ts";
+import { describeFold, wordMeans } from "./word-means.ts";
 import { frequencyAndError, seedScores, type WordPrediction, wordScores } from "./word-scores.ts";
 
-export interface SplitContext {
+export interface SplitContext extends PartContext {
   readonly data: ProbeData;
-  readonly settings: ProbeSettings;
-  readonly rows: RatedRows;
-  readonly keep: Keep;
-  /** Observes the abort signal, within parts too. */
-  readonly pacer: Pacer;
+  readonly keep: KeepPart;
 }
-
-/** `features`, or a control. */
-type Input = "features" | ControlInput;
 
 export async function evaluateSplit(
   split: Split,
@@ -40,7 +24,7 @@ export async function evaluateSplit(
   const { data, settings, rows, keep, pacer } = context;
   const random = Random.fromSeed(settings.seed).fork(`scores by ${split.kind}`);
   const target = targetFor(data.features, context);
-  const folds = await foldResults("features", data.features, split, context);
+  const folds = await foldResults("features", split, context);
   const predictions = (of: (fold: FoldResult) => readonly number[] | undefined): WordPrediction[] =>
     wordMeans(
       split,
@@ -66,7 +50,6 @@ export async function evaluateSplit(
     return all;
   };
   const draws = await foldDraws(split.kind, context);
-  const untrained = () => untrainedScores(data, split, { words: rows.words, truth: target.truth }, settings, pacer);
   const report: SplitReport = {
     split: { kind: split.kind, folds: split.folds.map((fold) => describeFold(fold, rows.words)) },
     probe: await wordScores(own, settings, random.fork("probe"), pacer),
@@ -80,7 +63,7 @@ export async function evaluateSplit(
       settings.target === "deltas"
         ? null
         : await meantScores(lexicon, settings, { random: random.fork("meant"), pacer }),
-    untrainedProbe: await keep(`${split.kind}/untrained`, seedScoresSchema, untrained),
+    untrainedProbe: await keep({ kind: "untrained", split: split.kind }),
     shuffledLabels: seedScores(await ofSeeds(({ shuffled }) => shuffled)),
     wordMemory: memoryScores(await ofSeeds(({ memory }) => memory), rows.words, settings),
     frequencyAndError: frequencyAndError(lexicon),
@@ -88,48 +71,10 @@ export async function evaluateSplit(
   return { report, folds };
 }
 
-/** Names of the parts of `evaluateSplit`, in order. */
-export function partsOfSplit(kind: SplitKind, data: Pick<ProbeData, ControlInput>, settings: ProbeSettings): string[] {
-  const folds = kind === "word" ? settings.wordFolds : 1;
-  const inputs: Input[] = ["features", ...controlInputs.filter((name) => data[name] !== undefined)];
-  const fits = inputs.flatMap((name) => Array.from({ length: folds }, (_, fold) => fitPart(kind, name, fold)));
-  const draws = kind === "triple" ? [] : drawnInputs.filter((name) => inputs.includes(name));
-  return [
-    ...fits,
-    ...draws.flatMap((name) => Array.from({ length: settings.foldDraws }, (_, draw) => drawPart(name, draw))),
-    `${kind}/untrained`,
-  ];
-}
-
-/** Raw activations have no further draws: they are dense, and take as long as all other inputs together. */
-const drawnInputs: readonly Input[] = ["features", "baseModel", "staticEmbedding"];
-
-function fitPart(kind: SplitKind, name: Input, fold: number): string {
-  return `${kind}/${name}/${fold}`;
-}
-
-function drawPart(name: Input, draw: number): string {
-  return `draws/${name}/${draw}`;
-}
-
-function targetFor(features: TripleFeatures, { data, rows, settings }: SplitContext): ProbeTarget {
-  return targetOf({ features, ...rows, range: data.ratings.range, logRatios: data.logRatios, settings });
-}
-
-async function foldResults(
-  name: Input,
-  features: TripleFeatures,
-  split: Split,
-  context: SplitContext,
-): Promise<FoldResult[]> {
-  const { settings, rows, keep, pacer } = context;
-  const target = targetFor(features, context);
-  const controls = name === "features";
+async function foldResults(input: ProbeInput, split: Split, context: SplitContext): Promise<FoldResult[]> {
   const results: FoldResult[] = [];
-  for (const [index, fold] of split.folds.entries()) {
-    const fit = () => fitFold({ features, target, fold, index, words: rows.words, settings, controls, pacer });
-    results.push(await keep(fitPart(split.kind, name, index), foldResultSchema, fit));
-  }
+  for (const fold of split.folds.keys())
+    results.push(await context.keep({ kind: "fit", split: split.kind, input, fold }));
   return results;
 }
 
@@ -143,7 +88,7 @@ async function controlWords(
   for (const name of controlInputs) {
     const features = data[name];
     if (features === undefined) continue;
-    const results = await foldResults(name, features, split, context);
+    const results = await foldResults(name, split, context);
     const predicted = results.map((result) => result.predicted);
     found.set(name, wordMeans(split, rows.words, targetFor(features, context).truth, predicted, settings));
   }
@@ -151,21 +96,15 @@ async function controlWords(
 }
 
 /** Draws further folds by word for the inputs that are compared over them. */
-async function foldDraws(kind: SplitKind, context: SplitContext): Promise<ReadonlyMap<Input, FoldDraw[]>> {
-  const { data, settings, keep, pacer } = context;
-  const found = new Map<Input, FoldDraw[]>();
+async function foldDraws(kind: SplitKind, context: SplitContext): Promise<ReadonlyMap<ProbeInput, FoldDraw[]>> {
+  const { data, settings, keep } = context;
+  const found = new Map<ProbeInput, FoldDraw[]>();
   if (kind === "triple") return found;
-  for (const name of drawnInputs) {
-    const features = data[name];
-    if (features === undefined) continue;
-    const target = targetFor(features, context);
+  for (const input of drawnInputs) {
+    if (data[input] === undefined) continue;
     const draws: FoldDraw[] = [];
-    for (let draw = 0; draw < settings.foldDraws; draw++) {
-      const problem = { triples: data.triples, features, target, settings, draw, pacer };
-      const drawn = () => drawFolds({ ...problem, permuted: name === "features" });
-      draws.push(await keep(drawPart(name, draw), foldDrawSchema, drawn));
-    }
-    found.set(name, draws);
+    for (let draw = 0; draw < settings.foldDraws; draw++) draws.push(await keep({ kind: "draw", input, draw }));
+    found.set(input, draws);
   }
   return found;
 }
@@ -173,7 +112,7 @@ async function foldDraws(kind: SplitKind, context: SplitContext): Promise<Readon
 interface Compared {
   readonly own: readonly WordPrediction[];
   readonly controls: ReadonlyMap<ControlInput, readonly WordPrediction[]>;
-  readonly draws: ReadonlyMap<Input, FoldDraw[]>;
+  readonly draws: ReadonlyMap<ProbeInput, FoldDraw[]>;
 }
 
 /** Settings of a statistic that draws at random. */

@@ -166,6 +166,15 @@ function addFourRows(
   triangle[at3 + columns[a + 3]!]! += v3 * v3;
 }
 
+/** Subtracts scale v vᵀ from a triangle. */
+export function subtractOuter(triangle: Float64Array, stride: number, v: Float64Array, scale: number): void {
+  for (let i = 0; i < v.length; i++) {
+    if (v[i] === 0) continue;
+    const factor = scale * v[i]!;
+    for (let j = 0, at = i * stride; j <= i; j++, at++) triangle[at]! -= factor * v[j]!;
+  }
+}
+
 /** How many of the n rows of d numbers are zero in each column. */
 export function zerosByColumn(data: Floats, d: number): Float64Array {
   const zeros = new Float64Array(d);

@@ -9,6 +9,7 @@ import {
   factorTileRow,
   packPanels,
   solveInPlace,
+  subtractOuter,
   TILE,
   type VectorSet,
   zerosByColumn,
@@ -176,11 +177,7 @@ async function sparseScatter(
     addSparseProducts(matrix.data, matrix.stride, some, columns, shifts);
   }
   const rests = means.map((mean, j) => mean - (shifts[j] ?? 0));
-  for (const [i, rest] of rests.entries()) {
-    if (rest === 0) continue;
-    const start = i * matrix.stride;
-    for (let j = 0; j <= i; j++) matrix.data[start + j] = (matrix.data[start + j] ?? 0) - rows * rest * (rests[j] ?? 0);
-  }
+  subtractOuter(matrix.data, matrix.stride, rests, rows);
   return matrix;
 }
 

@@ -1,6 +1,7 @@
 import { readTokenEmbeddings } from "../../models/token-embeddings.ts";
 import { loadTokenizer } from "../../models/tokenizer.ts";
 import { saveProbe } from "../../probe/format.ts";
+import { openPartThreads } from "../../probe/part-threads.ts";
 import type { ProbeData } from "../../probe/probe-data.ts";
 import { evaluateProbe, partsOf } from "../../probe/regression.ts";
 import type { ProbeSettings } from "../../probe/report-types.ts";
@@ -60,11 +61,13 @@ async function dataOf({ settings, input }: Context<Inputs>): Promise<ProbeData> 
 async function fitAndSave<Names extends string>(context: Context<Names>, data: ProbeData): Promise<void> {
   const { settings, output } = context;
   const parts = partStore(context, partsOf(data, settings.probe).length);
+  using threads = openPartThreads(data, settings.probe, { parts, signal: context.signal });
   const { report, probe, testTriples, wordFolds, familiarity } = await evaluateProbe(
     data,
     settings.probe,
     parts,
     context.signal,
+    threads.run,
   );
   await saveProbe(output, {
     probe,
