@@ -1,10 +1,12 @@
 /** Stores on a network file system: read from copies, replaced whole. */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import fs, { copyFileSync, existsSync } from "node:fs";
 import { chmod, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, it, onTestFinished } from "vitest";
 import { FeatureQuery } from "../protocol/features.ts";
 import { FeatureStore } from "./store.ts";
@@ -255,3 +257,69 @@ it("a lock of a living process of this machine is waited for, however old", asyn
   });
   expect(withWriteLock(path, () => "done", 30)).toBe("done");
 });
+
+it.each(["with", "without"])(
+  "a dead lock that another process takes over meanwhile is left to that one, %s hard links",
+  async (links) => {
+    const { linkSync, readSync } = fs;
+    const restore = () => {
+      Object.assign(fs, { linkSync, readSync });
+      syncBuiltinESMExports();
+    };
+    onTestFinished(restore);
+    const path = join(folder, `raced-${links}.sqlite`);
+    const lock = `${path}.lock`;
+    const { pid: gone } = spawnSync(process.execPath, ["-e", ""]);
+    await writeFile(lock, JSON.stringify({ host: hostname(), pid: gone }));
+    const taken = JSON.stringify({ host: hostname(), pid: process.ppid });
+    // As soon as the dead holder has been read, another process has removed its lock and taken its own.
+    fs.readSync = ((...args: Parameters<typeof readSync>) => {
+      const count = readSync(...args);
+      if (!existsSync(`${lock}.raced`)) {
+        fs.writeFileSync(`${lock}.raced`, "");
+        fs.rmSync(lock);
+        fs.writeFileSync(lock, taken);
+      }
+      return count;
+    }) as typeof readSync;
+    if (links === "without")
+      fs.linkSync = () => {
+        throw Object.assign(new Error("EPERM: no links here"), { code: "EPERM" });
+      };
+    syncBuiltinESMExports();
+    expect(() => withWriteLock(path, () => "done", 30)).toThrow(`process ${process.ppid} on ${hostname()} is writing`);
+    expect(await readFile(lock, "utf8")).toBe(taken);
+  },
+);
+
+it.each(["with", "without"])(
+  "of processes that take over a dead lock at once, one at a time writes, %s hard links",
+  async (links) => {
+    const path = join(folder, `crowd-${links}.sqlite`);
+    const { pid: gone } = spawnSync(process.execPath, ["-e", ""]);
+    const script = `
+    import fs from "node:fs";
+    import { syncBuiltinESMExports } from "node:module";
+    if (${links === "without"}) fs.linkSync = () => { throw Object.assign(new Error("EPERM"), { code: "EPERM" }); };
+    syncBuiltinESMExports();
+    const { withWriteLock } = await import(${JSON.stringify(join(import.meta.dirname, "write-lock.ts"))});
+    const path = ${JSON.stringify(path)};
+    for (let turn = 0; turn < 12; turn++) {
+      // The lock of somebody who died, put there anew where nobody holds it.
+      try { fs.writeFileSync(path + ".lock", JSON.stringify({ host: ${JSON.stringify(hostname())}, pid: ${gone} }), { flag: "wx" }); } catch {}
+      withWriteLock(path, () => {
+        fs.writeFileSync(path + ".inside", "", { flag: "wx" });
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+        fs.rmSync(path + ".inside");
+      }, 60_000);
+    }`;
+    const crowd = Array.from({ length: 4 }, () => {
+      const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+        stdio: ["ignore", "ignore", "pipe"],
+      });
+      return Promise.all([once(child, "exit"), text(child.stderr)]);
+    });
+    for (const [[code], stderr] of await Promise.all(crowd)) expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect((await readdir(folder)).filter((name) => name.startsWith(`crowd-${links}`))).toEqual([]);
+  },
+);

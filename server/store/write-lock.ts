@@ -1,16 +1,7 @@
 /** A lock file beside a store, for processes of several machines that replace it. */
 
-import {
-  closeSync,
-  constants,
-  linkSync,
-  openSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { randomUUID } from "node:crypto";
+import { closeSync, constants, linkSync, openSync, readSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { threadId } from "node:worker_threads";
 import { z } from "zod";
@@ -25,38 +16,56 @@ const RETRY_MS = 20;
 /** A replacement takes seconds; longer than network file systems cache. */
 const STALE_MS = 300_000;
 
-const holderSchema = z.object({ host: z.string(), pid: z.int() });
+/** What stands in a lock's file. */
+const holderSchema = z.object({
+  host: z.string(),
+  pid: z.int(),
+  /** Of this holding alone; locks of older versions have none. */
+  id: z.uuid().optional(),
+});
+type Holder = z.infer<typeof holderSchema>;
+
+/** A lock's file as it was found. */
+interface FoundLock {
+  /** Tells the holding from every other. */
+  readonly id: string;
+  readonly holder: Holder | undefined;
+  readonly modifiedMs: number;
+}
 
 /**
  * Runs `work` while no other process holds the lock of `path`. The lock of a dead process is taken over: at once on the
  * same machine, after five minutes from another. Throws `StoreError` (code `resource`) after ten seconds.
+ *
+ * A dead holding is removed by whoever has the right to remove that very holding, a lock of its own, and only while the
+ * lock's file still names it: nobody removes a lock that was taken after he looked, with or without hard links.
  */
 export function withWriteLock<T>(path: string, work: () => T, busyMs = BUSY_MS): T {
   const lock = `${path}.lock`;
   const own = `${lock}.${hostname()}-${process.pid}-${threadId}`;
+  const holder: Holder = { host: hostname(), pid: process.pid, id: randomUUID() };
   const untilMs = performance.now() + busyMs;
   try {
     // Written anew each time, so that its time is the file server's current one.
-    while (!taken(own, lock)) {
-      removeIfDead(lock, own);
+    while (!taken(own, lock, holder)) {
+      removeIfDead(lock, own, holder);
       if (performance.now() > untilMs) throw new StoreError(busyMessage(path, lock), { code: "resource" });
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS);
     }
   } finally {
     rmSync(own, { force: true });
   }
-  const inode = inodeOf(lock);
   try {
     return work();
   } finally {
-    if (inodeOf(lock) === inode) rmSync(lock, { force: true });
+    if (lookAt(lock)?.id === holder.id) rmSync(lock, { force: true });
   }
 }
 
 /** A link is made or not on every file system, where an exclusive creation is not on old NFS. */
-function taken(own: string, lock: string): boolean {
-  const holder = JSON.stringify({ host: hostname(), pid: process.pid });
-  writeFileSync(own, holder);
+function taken(own: string, lock: string, holder: Holder): boolean {
+  const text = JSON.stringify(holder);
+  writeFileSync(own, text);
   try {
     linkSync(own, lock);
     return true;
@@ -64,13 +73,13 @@ function taken(own: string, lock: string): boolean {
     // A network may lose the answer to a link that was made.
     if (errnoOf(error) === "EEXIST") return statSync(own).nlink > 1;
     // No links here (FUSE, SMB): the exclusive creation is what there is.
-    return takenByCreation(lock, holder);
+    return takenByCreation(lock, text);
   }
 }
 
-function takenByCreation(lock: string, holder: string): boolean {
+function takenByCreation(lock: string, text: string): boolean {
   try {
-    writeFileSync(lock, holder, { flag: "wx" });
+    writeFileSync(lock, text, { flag: "wx" });
     return true;
   } catch (error) {
     if (errnoOf(error) === "EEXIST") return false;
@@ -78,30 +87,54 @@ function takenByCreation(lock: string, holder: string): boolean {
   }
 }
 
-function removeIfDead(lock: string, own: string): void {
-  const found = statSync(lock, { bigint: true, throwIfNoEntry: false });
-  if (found === undefined || !isDead(lock, Number(found.mtimeMs), own)) return;
-  const aside = `${own}.dead`;
+function removeIfDead(lock: string, own: string, holder: Holder): void {
+  const found = lookAt(lock);
+  if (found === undefined || !isDead(found, own)) return;
+  const rights = takeRight(`${lock}.${found.id}`, own, holder);
   try {
-    renameSync(lock, aside);
-    // Another process may have removed the dead one's lock and taken its own in between: that goes back.
-    if (inodeOf(aside) !== found.ino) linkSync(aside, lock);
+    if (rights.length > 0 && lookAt(lock)?.id === found.id) rmSync(lock, { force: true });
   } catch {
-    // Someone else was first; the next try finds out.
+    // The file system refuses (a file that is open elsewhere): the next try finds out.
+  } finally {
+    for (const right of rights) rmSync(right, { force: true });
+  }
+}
+
+/**
+ * Takes the right to remove a dead holding, and returns its file and those of processes that died with it, which the next
+ * number follows; none where a living process has the right.
+ */
+function takeRight(prefix: string, own: string, holder: Holder): string[] {
+  const aside = `${own}.right`;
+  const rights: string[] = [];
+  try {
+    for (let number = 1; ; number++) {
+      const right = `${prefix}.${number}`;
+      rights.push(right);
+      if (taken(aside, right, holder)) return rights;
+      const found = lookAt(right);
+      if (found === undefined || !isDead(found, aside)) return [];
+    }
   } finally {
     rmSync(aside, { force: true });
   }
 }
 
-function isDead(lock: string, sinceMs: number, own: string): boolean {
+function lookAt(lock: string): FoundLock | undefined {
+  const modifiedMs = statSync(lock, { throwIfNoEntry: false })?.mtimeMs;
+  if (modifiedMs === undefined) return undefined;
   const holder = holderSchema.safeParse(tryJson(textOf(lock) ?? "")).data;
+  return { id: holder?.id ?? `unnamed-${modifiedMs}`, holder, modifiedMs };
+}
+
+function isDead({ holder, modifiedMs }: FoundLock, own: string): boolean {
   if (holder?.host === hostname()) return !isAlive(holder.pid);
-  const nowMs = statSync(own, { throwIfNoEntry: false })?.mtimeMs ?? sinceMs;
-  return nowMs - sinceMs > STALE_MS;
+  const nowMs = statSync(own, { throwIfNoEntry: false })?.mtimeMs ?? modifiedMs;
+  return nowMs - modifiedMs > STALE_MS;
 }
 
 function busyMessage(path: string, lock: string): string {
-  const holder = holderSchema.safeParse(tryJson(textOf(lock) ?? "")).data;
+  const holder = lookAt(lock)?.holder;
   const who = holder === undefined ? "another process" : `process ${holder.pid} on ${holder.host}`;
   return `${path} could not be written: ${who} is writing it. Try again; if that process is gone, delete ${lock}`;
 }
@@ -119,8 +152,4 @@ function textOf(path: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-function inodeOf(path: string): bigint | undefined {
-  return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
 }
