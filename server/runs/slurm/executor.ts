@@ -96,7 +96,8 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
       const view = await this.#queueOf(job.cluster).view();
       if ("error" in view) return { standing: { state: "unknown", why: messageOf(view.error) }, isListed: false };
       const row = rowOf(view.rows, job);
-      const standing = row === undefined ? await this.#absent(folder, job) : await standingOfRow(folder, job, row);
+      const standing =
+        row === undefined ? await this.#absent(folder, job, view.askedAtMs) : await standingOfRow(folder, job, row);
       return { standing, isListed: row !== undefined };
     });
   }
@@ -162,14 +163,17 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
     return id === undefined ? undefined : { id: id.replace(/_.*$/, "") };
   }
 
-  /** The standing of a job that Slurm's list lacks. */
-  async #absent(folder: string, job: SlurmJob): Promise<JobStanding> {
+  /** The standing of a job that Slurm's list lacks, which was asked for at a time of `performance.now()`. */
+  async #absent(folder: string, job: SlurmJob, askedAtMs: number): Promise<JobStanding> {
     const exit = await scriptExit(folder, job.name);
     if (exit !== undefined && exit.word !== "ended") return standingOfExit(folder, exit);
     if (job.id === undefined) {
       if (await isStopped(folder, job.name)) return { state: "gone", how: "stopped" };
       if ((await livenessOf(job.submitter)) === "gone") return this.#neverSubmitted(folder, job);
     }
+    // Another process submitted the job since.
+    if (performance.timeOrigin + askedAtMs < Date.parse(job.submittedAt))
+      return { state: "unknown", why: "Slurm has not been asked since its job was submitted" };
     const { absentMs, commandMs } = this.#times;
     const forMs = await absentForMs(folder, job.name);
     if (forMs < absentMs) return { state: "unknown", why: "Slurm does not list its job" };

@@ -231,6 +231,17 @@ describe("squeue", () => {
 });
 
 describe("a job that squeue does not list", () => {
+  test("is not absent by an answer from before another process submitted it", async () => {
+    const executor = new SlurmExecutor({ ...times, pollMs: 60_000 });
+    const earlier = await submitted({ name: "lfp-demo-earlier", id: "6" }, executor);
+    expect(await earlier.state()).toMatchObject({ state: "gone" });
+    const submittedAt = new Date(Date.now() + 1).toISOString();
+    const { folder, job, state } = await submitted({ submittedAt }, executor);
+    expect(await state()).toEqual({ state: "unknown", why: "Slurm has not been asked since its job was submitted" });
+    await expect(readFile(notePaths(folder, job.name).absent, "utf8")).rejects.toThrow("ENOENT");
+    expect(await fake.calls("squeue")).toHaveLength(1);
+  });
+
   test("is unknown until it has not been listed for long; being listed in between counts", async () => {
     const executor = new SlurmExecutor({ ...times, absentMs: 60_000 });
     const { folder, job, state } = await submitted({}, executor);
