@@ -12,10 +12,7 @@ import { type SweepStart, sweepProcess } from "./sweep-process.ts";
  * how the runs stand and shows the results, and Ctrl-C there stops them.
  */
 export async function startSweep(extension: Extension, clicked: unknown): Promise<void> {
-  if (!vscode.workspace.isTrusted) {
-    void vscode.window.showWarningMessage("LFP Lens: starting a sweep needs a trusted workspace.");
-    return;
-  }
+  if (!isTrusted("starting a sweep")) return;
   const uri = clicked instanceof vscode.Uri ? clicked : (sweepInEditor() ?? (await pickSweepFile()));
   if (uri === undefined) return;
   const document = vscode.workspace.textDocuments.find((open) => open.uri.toString() === uri.toString());
@@ -27,8 +24,16 @@ export async function startSweep(extension: Extension, clicked: unknown): Promis
 
 /** Goes on with a sweep's runs that are not done, in a terminal like that of its start. */
 export async function resumeSweep(extension: Extension, clicked: unknown): Promise<void> {
+  if (!isTrusted("going on with a sweep")) return;
   const found = await sweepOf(extension, clicked, /\bunfinished\b/, "Which sweep goes on?");
   if (found !== undefined) await runInTerminal(extension, found.sweep.name, { folder: found.sweep.folder });
+}
+
+/** Whether the workspace is trusted; warns where it is not. */
+function isTrusted(what: string): boolean {
+  if (!vscode.workspace.isTrusted)
+    void vscode.window.showWarningMessage(`LFP Lens: ${what} needs a trusted workspace.`);
+  return vscode.workspace.isTrusted;
 }
 
 async function runInTerminal({ vscode: context }: Extension, name: string, sweep: SweepStart["sweep"]): Promise<void> {
