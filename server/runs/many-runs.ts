@@ -120,13 +120,15 @@ class Runner {
     const made = await Promise.all(runs.map((run) => jobOf(run).catch(errorOf)));
     const jobs = made.filter((job): job is JobSpec => !(job instanceof Error));
     const outcome = await submitRuns(jobs, atMost - this.#active.size, place).catch(errorOf);
+    const failures = outcome === undefined || outcome instanceof Error ? [] : outcome;
+    const failureOfJob = new Map(jobs.map((job, at) => [job, failures[at]]));
     this.#isOneByOne = outcome === undefined;
     if (outcome === undefined) return false;
     this.#todo.length = 0;
     for (const [at, { folder }] of runs.entries()) {
       const job = made[at];
       if (job === undefined || job instanceof Error) this.#started(folder, job);
-      else this.#started(folder, outcome instanceof Error ? outcome : outcome[jobs.indexOf(job)]);
+      else this.#started(folder, outcome instanceof Error ? outcome : failureOfJob.get(job));
     }
     return true;
   }
