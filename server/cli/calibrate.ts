@@ -4,16 +4,19 @@ import { exists } from "../common/exists.ts";
 import { experimentDigest, readOwnCalibration, saveCalibration } from "../pipeline/artifacts/calibration-file.ts";
 import { loadExperiment } from "../pipeline/experiment/resolve.ts";
 import { tuningOf } from "../pipeline/experiment/schema.ts";
-import { type ExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
-import { type CalibrationOptions, planCalibration } from "../pipeline/plan-calibration.ts";
+import { type ExperimentRun, findExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
+import { type CalibrationOptions, type CalibrationPlan, planCalibration } from "../pipeline/plan-calibration.ts";
 import { type Calibration, ReadingName } from "../protocol/calibration.ts";
+import { placeKinds } from "../runs/executor-settings.ts";
 import type { RunOutcome } from "../runs/run.ts";
 import { runPaths } from "../runs/run-folder.ts";
 import { describeState } from "../runs/state-words.ts";
 import { factsOfTuning } from "../tuning/tunings.ts";
+import { openPart, runParts } from "./calibrate-parts.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
 import { UsageError } from "./errors.ts";
-import { RunFailedError, runDeviceOption, runStages, seedOf } from "./experiment-run.ts";
+import { outcomeResult, RunFailedError, type RunIo, runDeviceOption, runStages, seedOf } from "./experiment-run.ts";
+import { atMostOption } from "./many-runs.ts";
 import { type Options, option } from "./options.ts";
 import { readReport } from "./report.ts";
 import { existingRun } from "./status.ts";
@@ -41,6 +44,17 @@ const options = {
     "a run that is to have a copy (default: the experiment's own run beside the calibration's folder, where there is one)",
   ),
   device: runDeviceOption,
+  on: option.choice(
+    "WHERE",
+    "what runs the tunings, with the settings of your executors.json (docs/cluster.md); Ctrl-C leaves a cluster's jobs alone",
+    placeKinds,
+    "local",
+  ),
+  "at-most": atMostOption,
+  only: option.text(
+    "PART",
+    "compute one part of the calibration, by itself and here: base, or a tuning such as set1 or null2, in DIR/PART",
+  ),
   download: option.flag("fetch models and data sets that are not in the Hugging Face cache"),
 } satisfies Options;
 
@@ -61,30 +75,70 @@ export const calibrate = defineCommand({
   about:
     "Measures how far each reading of what a model learned can be trusted: tunes the model several times on a reward that rates some words otherwise " +
     "(planted words), and some times on the reward as it is; then sees which reading finds the planted words, how surely, and what else it flags. EXPERIMENT is a " +
-    "file or a preset. Its calibration.json goes into the experiment's run, where report and editor show it. What is finished is not done again: the same command " +
-    "goes on where it was stopped.",
+    "file or a preset. Its calibration.json goes into the experiment's run, where report and editor show it. Every tuning is a run of its own in the calibration's folder. " +
+    "What is finished is not done again: the same command goes on where it was stopped.",
   options,
   positionals: ["EXPERIMENT"],
   run: async (given): Promise<CommandResult> => {
-    const { options: chosen, positionals, signal, note, env } = given;
+    const { options: chosen, positionals } = given;
     const asked = calibrationOptions(chosen);
-    const { out, download, device } = chosen;
-    const run = await openExperimentRun(positionals[0] ?? "", {
-      out,
-      download,
-      ...(out === undefined ? { suffix: "-calibration" } : {}),
-    });
+    const { out, download, only, on, "at-most": atMost } = chosen;
+    const reference = positionals[0] ?? "";
+    const where = { out, download, ...(out === undefined ? { suffix: "-calibration" } : {}) };
+    if (only !== undefined) return await onePart(only, await findExperimentRun(reference, where), given);
+    const run = await openExperimentRun(reference, where);
     const target = await targetOf(run, chosen.into, asked);
-    const plan = await planCalibration(run.experiment, {
-      ...asked,
-      run: basename(run.folder),
-      signal,
-      onProgress: note,
-    });
-    const outcome = await runStages(run, { signal, note, env, device }, plan);
+    const plan = await planOf(run, given);
+    const parts = await runParts(run, plan, { on, atMost, asked: wordsOf(asked) }, ioOf(given));
+    if ("stopped" in parts) return parts.stopped;
+    const outcome = await runStages(run, ioOf(given), { only: plan.stages, chosen: parts.device });
     return resultOf(run, outcome, target);
   },
 });
+
+type GivenCalibrate = Given<typeof options>;
+
+function ioOf({ signal, note, env, options: { device } }: GivenCalibrate): RunIo {
+  return { signal, note, env, device };
+}
+
+async function planOf(
+  { experiment, folder }: Pick<ExperimentRun, "experiment" | "folder">,
+  { options: chosen, signal, note }: GivenCalibrate,
+): Promise<CalibrationPlan> {
+  return planCalibration(experiment, {
+    ...calibrationOptions(chosen),
+    run: basename(folder),
+    signal,
+    onProgress: note,
+  });
+}
+
+/** Computes one part of a calibration as a run of its own. */
+async function onePart(
+  name: string,
+  calibration: Pick<ExperimentRun, "experiment" | "folder">,
+  given: GivenCalibrate,
+): Promise<CommandResult> {
+  const { on, into, "at-most": atMost } = given.options;
+  if (on !== "local" || atMost !== undefined || into !== undefined)
+    throw new UsageError("--only computes one part here: leave out --on, --at-most and --into");
+  const { parts } = await planOf(calibration, given);
+  const only = parts.get(name);
+  if (only === undefined)
+    throw new UsageError(
+      `there is no part ${JSON.stringify(name.slice(0, 100))}; there are ${[...parts.keys()].join(", ")}`,
+    );
+  const run = await openPart(calibration, name);
+  const outcome = await runStages(run, ioOf(given), { only, shared: runPaths(calibration.folder).stages });
+  return outcomeResult(run, outcome, "all");
+}
+
+/** The options by which a command is told which calibration it is. */
+function wordsOf({ sets, nulls, factor, met, seeds, wordsPerSet, steps }: CalibrationOptions): string[] {
+  const values = { sets, nulls, factor, met, seeds: seeds?.join(","), "words-per-set": wordsPerSet, steps };
+  return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]));
+}
 
 function calibrationOptions(chosen: Given<typeof options>["options"]): CalibrationOptions {
   const { sets, nulls, factor, met } = chosen;

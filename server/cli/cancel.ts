@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { isSweepFolder } from "../pipeline/sweep/manifest.ts";
+import { memberFolders } from "../pipeline/sweep/members.ts";
 import { cancelSweep } from "../pipeline/sweep/run-sweep.ts";
 import { cancelRun } from "../runs/jobs.ts";
 import { runStatus } from "../runs/run-status.ts";
@@ -10,11 +10,11 @@ import { existingRun } from "./status.ts";
 
 export const cancel = defineCommand({
   usage: "RUN [options]",
-  about: `Asks a run to stop: it finishes its step, saves a checkpoint and ends. Nothing is lost; running it again goes on from there. RUN may be a sweep's folder: then the sweep and all its runs.`,
+  about: `Asks a run to stop: it finishes its step, saves a checkpoint and ends. Nothing is lost; running it again goes on from there. RUN may be the folder of a sweep, of the report over seeds or of a calibration: then whatever works on it and all its runs.`,
   options: { grace: option.number("seconds to wait before the process is ended by force", 30, { min: 0, max: 3600 }) },
   positionals: ["RUN"],
   run: async ({ options, positionals: [run = ""] }): Promise<CommandResult> => {
-    if (await isSweepFolder(resolve(run))) return await cancelAll(resolve(run), options.grace * 1000);
+    if ((await memberFolders(resolve(run))) !== undefined) return await cancelAll(resolve(run), options.grace * 1000);
     const folder = await existingRun(run);
     const hasStopped = await cancelRun(folder, options.grace * 1000);
     const { state } = await runStatus(folder);

@@ -4,7 +4,13 @@ import { basename, resolve } from "node:path";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
 import { resolveReference } from "../models/open.ts";
-import { choiceOfClass, chooseDevice, type DeviceChoice, deviceChoices } from "../pipeline/devices.ts";
+import {
+  type ChosenDevice,
+  choiceOfClass,
+  chooseDevice,
+  type DeviceChoice,
+  deviceChoices,
+} from "../pipeline/devices.ts";
 import { feedbackCost } from "../pipeline/experiment/feedback-settings.ts";
 import { refuseTooLarge } from "../pipeline/experiment/memory.ts";
 import { type ExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
@@ -76,15 +82,26 @@ export interface RunIo extends Pick<CommandIo, "signal" | "note" | "env"> {
   readonly device: "same" | DeviceChoice;
 }
 
-/** Executes the run to its end and prints its events. Takes all stages unless `only` names some. */
+/** What of a run is executed, and how. */
+export interface StagesOptions {
+  /** All stages of the experiment unless given. */
+  readonly only?: readonly PlannedStage[];
+  /** The folder in which the run shares its stages; by default the one beside it, if it is there. */
+  readonly shared?: string;
+  /** What computes; `io.device` says unless given. */
+  readonly chosen?: ChosenDevice;
+}
+
+/** Executes the run to its end and prints its events. */
 export async function runStages(
   experimentRun: ExperimentRun,
   io: RunIo,
-  only?: readonly PlannedStage[],
+  { only, shared, chosen }: StagesOptions = {},
 ): Promise<RunOutcome> {
   const { experiment, folder } = experimentRun;
   const lines = new RunLines();
-  const device = await chooseDevice({ device: await deviceOf(folder, io.device), note: io.note, env: io.env });
+  const device =
+    chosen ?? (await chooseDevice({ device: await deviceOf(folder, io.device), note: io.note, env: io.env }));
   const plan = only ?? (await plannedStages(experimentRun, io));
   if (choiceOfClass(device.deviceClass) === "cpu" && plan.some(({ id }) => id === "tune"))
     await refuseTooLarge(experiment, (await resolveReference(experiment.model, { download: false })).folder);
@@ -96,7 +113,7 @@ export async function runStages(
     deviceClass: device.deviceClass,
     openDevice: () => device.open(),
     versions: { "lfp-lens": packageVersion() },
-    shared: await sharedStagesOf(folder),
+    shared: shared ?? (await sharedStagesOf(folder)),
     ...(job === undefined ? {} : { job }),
     signal: io.signal,
     onEvent: (event) => {

@@ -1,14 +1,32 @@
 /** Shared by the commands that make many runs. */
 import { basename } from "node:path";
+import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { experimentJob } from "../pipeline/experiment-run.ts";
 import { MOST_RUNS } from "../pipeline/sweep/manifest.ts";
 import { type PlaceKind, readPlace } from "../runs/executor-settings.ts";
-import type { ManyRuns } from "../runs/many-runs.ts";
+import type { EndedRun, ManyRuns } from "../runs/many-runs.ts";
 import { runPaths } from "../runs/run-folder.ts";
 import { type AnyState, describeState } from "../runs/state-words.ts";
 import { UsageError } from "./errors.ts";
 import { ownCommand, type RunIo } from "./experiment-run.ts";
 import { option } from "./options.ts";
+
+/** One of a command's runs is not done; the error has the code that the command would have if it were the only run. */
+export class OneRunFailedError extends LfpError {
+  readonly code: ErrorCode;
+
+  constructor(folder: string, code: ErrorCode, why: string) {
+    super(`${folder}: ${why}`);
+    this.code = code;
+  }
+}
+
+/** The error that says why a run is not done; null where it is. */
+export function errorOfRun({ folder, state, failure }: EndedRun): OneRunFailedError | null {
+  if (failure === undefined) return null;
+  const why = state.kind === "failed" ? describeState(state) : failure.message;
+  return new OneRunFailedError(folder, failure.code, why);
+}
 
 /** Runs at a time; on one machine they take turns to train all the same. */
 const defaultAtMost = { local: 1, elsewhere: 10 } as const;

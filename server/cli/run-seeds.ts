@@ -1,31 +1,22 @@
 /** `lfp run --seeds`: one run per seed, by the machinery of sweeps, then a report over them. */
 
 import { basename } from "node:path";
-import { type ErrorCode, LfpError } from "../common/errors.ts";
+import { LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
 import { feedbackCost } from "../pipeline/experiment/feedback-settings.ts";
 import { findExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
 import { planSeeds } from "../pipeline/plan-seeds.ts";
+import { recordMembers } from "../pipeline/sweep/members.ts";
 import { runSweep, type SweepRunEnd } from "../pipeline/sweep/run-sweep.ts";
 import type { PlacedRun } from "../pipeline/sweep/sweep-folder.ts";
 import type { PlaceKind } from "../runs/executor-settings.ts";
 import { runPipeline } from "../runs/run.ts";
-import { type AnyState, describeState } from "../runs/state-words.ts";
+import type { AnyState } from "../runs/state-words.ts";
 import type { CommandResult } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { type ExperimentOptions, RunFailedError, type RunIo, seedOf } from "./experiment-run.ts";
-import { manyRuns } from "./many-runs.ts";
+import { errorOfRun, manyRuns } from "./many-runs.ts";
 import { readReport } from "./report.ts";
-
-/** A seed's run is not done. */
-export class SeedFailedError extends LfpError {
-  readonly code: ErrorCode;
-
-  constructor(folder: string, code: ErrorCode, why: string) {
-    super(`${folder}: ${why}`);
-    this.code = code;
-  }
-}
 
 /** How one seed's run ended. */
 interface Ended {
@@ -85,7 +76,12 @@ export async function runSeeds(
     ...many,
     // The experiment may have changed: a run takes what still holds, and computes the rest.
     redo: true,
-    open: () => openSeeds(reference, seeds, { ...options, io, unopened }),
+    open: async () => {
+      const opened = await openSeeds(reference, seeds, { ...options, io, unopened });
+      await recordMembers(folder, opened);
+      io.note(`${folder}: ${opened.length} runs; \`lfp cancel ${folder}\` stops all of them`);
+      return opened;
+    },
   });
   const bySeed = new Map(runs.map((run) => [run.experiment.seed, endedOf(run)]));
   const ended = seeds.flatMap((seed) => bySeed.get(seed) ?? unopened.get(seed) ?? []);
@@ -132,10 +128,9 @@ async function openSeeds(
   return runs;
 }
 
-function endedOf({ experiment: { seed }, folder, state, failure }: SweepRunEnd): Ended {
-  if (failure === undefined) return { seed, folder, state, failure: null };
-  const told = state.kind === "failed" ? describeState(state) : failure.message;
-  return { seed, folder, state, failure: new SeedFailedError(folder, failure.code, told) };
+function endedOf(run: SweepRunEnd): Ended {
+  const { experiment, folder, state } = run;
+  return { seed: experiment.seed, folder, state, failure: errorOfRun(run) };
 }
 
 /** Runs the single stage over all seeds and returns its report. Throws `RunFailedError`. */

@@ -23,7 +23,7 @@ export const stage = defineCommand({
       throw new UsageError(
         `there is no stage ${JSON.stringify(id)}; there are ${stages.map((one) => one.id).join(", ")}`,
       );
-    const outcome = await runStages(experimentRun, { signal, note, env, device: options.device }, [wanted]);
+    const outcome = await runStages(experimentRun, { signal, note, env, device: options.device }, { only: [wanted] });
     const result = await outcomeResult(experimentRun, outcome, id);
     return result;
   },

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import { exists } from "../common/exists.ts";
+import { memberFolders } from "../pipeline/sweep/members.ts";
 import { statusText } from "../questions/run-answers.ts";
 import { followEvents } from "../runs/follow.ts";
 import { listRuns, runFolder, runPaths } from "../runs/run-folder.ts";
@@ -13,7 +14,7 @@ import { RunLines } from "./run-lines.ts";
 export const status = defineCommand({
   usage: "[RUN] [options]",
   about:
-    "Says how a run stands, from its folder and from whoever was asked to run it: whichever process works on it, a job that waits for its turn, or nothing. Without RUN: every run in the folder of runs. " +
+    "Says how a run stands, from its folder and from whoever was asked to run it: whichever process works on it, a job that waits for its turn, or nothing. Without RUN: every run in the folder of runs. RUN may be the folder of a sweep, of the report over seeds or of a calibration: then all its runs. " +
     "With --follow it tells what the run has done and does, until nothing works on it or waits to; ending it leaves the run alone.",
   options: {
     runs: option.text("DIR", "the folder of runs (default runs)"),
@@ -25,7 +26,7 @@ export const status = defineCommand({
       if (run === undefined) throw new UsageError("RUN is missing: --follow follows one run");
       await follow(await existingRun(run), signal, note);
     }
-    const folders = run === undefined ? await allRuns(options.runs ?? "runs") : [await existingRun(run)];
+    const folders = run === undefined ? await allRuns(options.runs ?? "runs") : await runsOf(run);
     const found = await Promise.all(folders.map(async (folder) => ({ folder, status: await runStatus(folder) })));
     const text = found.map(({ folder, status: one }) => statusText(folder, one)).join("\n");
     return {
@@ -34,6 +35,17 @@ export const status = defineCommand({
     };
   },
 });
+
+/** The run of a folder, and those that belong together by it: of a sweep, of seeds, of a calibration. Throws `NoRunError`. */
+async function runsOf(run: string): Promise<string[]> {
+  const members = await memberFolders(resolve(run));
+  if (members === undefined) return [await existingRun(run)];
+  const own = await existingRun(run).catch((error: unknown) => {
+    if (error instanceof NoRunError) return undefined;
+    throw error;
+  });
+  return own === undefined ? members : [own, ...members];
+}
 
 /** A run's folder. Throws `NoRunError`. */
 export async function existingRun(run: string): Promise<string> {

@@ -36,9 +36,16 @@ export interface ExperimentRunOptions {
  * `prepareRun` throw.
  */
 export async function openExperimentRun(reference: string, options: ExperimentRunOptions = {}): Promise<ExperimentRun> {
-  const { experiment, folder } = await findExperimentRun(reference, options);
+  return await placeExperimentRun(await findExperimentRun(reference, options), options);
+}
+
+/** Creates a run's folder with its experiment. Throws what `prepareRun` throws. */
+export async function placeExperimentRun(
+  { experiment, folder }: Pick<ExperimentRun, "experiment" | "folder">,
+  { adopt = false }: Pick<ExperimentRunOptions, "adopt"> = {},
+): Promise<ExperimentRun> {
   const root = dirname(folder);
-  const isThere = options.adopt === true && (await runWork(folder)).state !== "gone";
+  const isThere = adopt && (await runWork(folder)).state !== "gone";
   if (!isThere) await prepareRun(root, basename(folder), experiment);
   return { experiment, runsRoot: root, folder, experimentFile: runPaths(folder).experiment };
 }

@@ -66,6 +66,17 @@ interface Shared {
   readonly triples: PlannedStage;
 }
 
+/** A calibration's stages. */
+export interface CalibrationPlan {
+  /** All of them, in the order in which one process takes them. */
+  readonly stages: readonly PlannedStage[];
+  /**
+   * What runs apart, by the name of its run, in the order of their start: every tuning with its readings (`set1`,
+   * `null2`) and the base model's readings (`base`). They have stages in common, and the last stage of all is in none.
+   */
+  readonly parts: ReadonlyMap<string, readonly PlannedStage[]>;
+}
+
 /**
  * The stages of a calibration. Stages that do not depend on the tuning run once: texts, triples, the layers (those that
  * changed most in the first tuning without planted words, or else the first with) and the base model's features. Throws
@@ -74,7 +85,7 @@ interface Shared {
 export async function planCalibration(
   asked: Experiment,
   options: CalibrationOptions & PlanOptions,
-): Promise<PlannedStage[]> {
+): Promise<CalibrationPlan> {
   requireWords(asked);
   const experiment = tuningInSteps(asked, options.steps);
   const tunings = tuningsOf(experiment, options);
@@ -93,11 +104,18 @@ export async function planCalibration(
   });
   const base = planReadings("base", model, divergence, shared);
   const inputs: Record<string, PlannedStage> = { candidates: shared.candidates, "readings-base": base };
+  // Stages that can fail for lack of words run before anything is tuned.
+  const begin = [shared.candidates, shared.triples];
+  const parts = new Map<string, readonly PlannedStage[]>();
   for (const { tuning, planted, tuned: own } of tuned) {
+    const learned = planLearned(tuning, own, shared);
+    const readings = planReadings(tuning.id, own, divergence, shared);
     inputs[`planted-${tuning.id}`] = planted;
-    inputs[`learned-${tuning.id}`] = planLearned(tuning, own, shared);
-    inputs[`readings-${tuning.id}`] = planReadings(tuning.id, own, divergence, shared);
+    inputs[`learned-${tuning.id}`] = learned;
+    inputs[`readings-${tuning.id}`] = readings;
+    parts.set(tuning.id, [...begin, planted, learned, readings]);
   }
+  parts.set("base", [...begin, base]);
   const calibrate = planStage({
     id: "calibrate",
     stage: calibrateStage,
@@ -114,9 +132,8 @@ export async function planCalibration(
     inputs,
     publishAs: ".",
   });
-  // Stages that can fail for lack of words run before anything is tuned.
   const tunes = tuned.flatMap(({ tuned: own }) => ("stage" in own ? [own] : []));
-  return [shared.candidates, shared.triples, ...tunes, calibrate];
+  return { stages: [...begin, ...tunes, calibrate], parts };
 }
 
 /** The experiment with this number of tuning steps. Throws `ExperimentError` if it cannot be calibrated. */

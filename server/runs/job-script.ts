@@ -52,7 +52,7 @@ ${attend}
 
 /** Ends a job that has been started several times without a stage or checkpoint more than before. */
 const COUNT_STARTS = `
-mark=$(ls "$RUN/stages" "$RUN"/stages/*.work/checkpoints "$RUN"/../shared_stages/*.work/checkpoints 2>/dev/null | cksum)
+mark=$(ls "$RUN/stages" "$RUN"/stages/*.work/checkpoints "$RUN"/../{shared_stages,stages}/*.work/checkpoints 2>/dev/null | cksum)
 stalled=0
 [ "$mark" = "$(cat "$JOBS/${RUN_NOTES.mark}" 2>/dev/null)" ] && stalled=$(($(cat "$JOBS/${RUN_NOTES.stalled}" 2>/dev/null) + 1))
 echo "$mark" > "$JOBS/${RUN_NOTES.mark}"

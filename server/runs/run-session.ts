@@ -8,7 +8,7 @@ import { publishOutput, unpublish } from "./publish.ts";
 import { type RunPaths, type RunRecord, readRecord, runPaths, sweepTemporaries, writeRecord } from "./run-folder.ts";
 import { RunLog } from "./run-log.ts";
 import type { PlannedStage } from "./stage.ts";
-import { WORK_SUFFIX } from "./stage-folder.ts";
+import { LOCK_SUFFIX, WORK_SUFFIX } from "./stage-folder.ts";
 import type { StageOutput } from "./stage-output.ts";
 
 /** The files of a run while a process that holds its lock works on it. */
@@ -119,12 +119,13 @@ export class RunSession {
     });
   }
 
-  /** After the last stage: removes what earlier plans and attempts left behind. */
+  /** After the last stage: removes what earlier plans, attempts and runs that shared the stages left behind. */
   async finish(): Promise<void> {
     this.#currentStage = undefined;
     await unpublish(this.paths.root, [...this.#outdated], this.files);
     for (const name of await readdir(this.paths.stages)) {
-      if (name.endsWith(WORK_SUFFIX)) await remove(join(this.paths.stages, name), this.files);
+      if (name.endsWith(WORK_SUFFIX) || name.endsWith(LOCK_SUFFIX))
+        await remove(join(this.paths.stages, name), this.files);
     }
     await this.#write({ published: this.#record.published.filter((path) => !this.#outdated.has(path)) });
     this.log.finish();

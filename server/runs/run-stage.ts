@@ -8,6 +8,7 @@ import type { Device } from "../engine/device.ts";
 import { CheckpointStore, type StoredCheckpoint } from "./checkpoint.ts";
 import { moveDurably, remove } from "./files.ts";
 import { ProgressMeter } from "./progress.ts";
+import type { RunPaths } from "./run-folder.ts";
 import { isLockLost } from "./run-lock.ts";
 import type { RunSession } from "./run-session.ts";
 import { isPlanned, type PlannedStage, RunCancelledError, type UntypedContext } from "./stage.ts";
@@ -53,7 +54,7 @@ export interface StageOptions {
 export function makeTask(
   planned: PlannedStage,
   outputs: ReadonlyMap<PlannedStage, StageOutput>,
-  session: RunSession,
+  session: { readonly paths: Pick<RunPaths, "stages">; readonly versions: Readonly<Record<string, string>> },
   { seed: runSeed, deviceClass }: Pick<StageOptions, "seed" | "deviceClass">,
 ): Task {
   const inputs: OutputManifest["inputs"] = {};

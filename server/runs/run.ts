@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { invariant, LfpError, messageOf } from "../common/errors.ts";
+import { LfpError, messageOf } from "../common/errors.ts";
 import { knownError } from "../common/system-errors.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
@@ -23,7 +23,8 @@ import {
   type Task,
 } from "./run-stage.ts";
 import { findShared, makeShared, type Obtained } from "./shared-stages.ts";
-import { isPlanned, type PlannedStage, RunCancelledError } from "./stage.ts";
+import { type PlannedStage, RunCancelledError } from "./stage.ts";
+import { inOrder } from "./stage-order.ts";
 import type { StageOutput } from "./stage-output.ts";
 
 export interface RunOptions {
@@ -231,24 +232,6 @@ class Turn {
     // The state folder's disk failed: the end of this process frees the turn.
     await this.#lock?.release().catch(() => undefined);
   }
-}
-
-/** The given stages and their dependencies in topological order; otherwise in the order given. */
-function inOrder(plan: readonly PlannedStage[]): PlannedStage[] {
-  const ordered = new Set<PlannedStage>();
-  const visit = (planned: PlannedStage) => {
-    if (ordered.has(planned)) return;
-    for (const input of Object.values(planned.inputs)) if (isPlanned(input)) visit(input);
-    ordered.add(planned);
-  };
-  for (const planned of plan) visit(planned);
-  const ids = [...ordered].map(({ id }) => id);
-  for (const { id, stage } of ordered) {
-    invariant(/^[a-z0-9-]{1,64}$/.test(id), `stage id ${id}: expected 1 to 64 of a-z, 0-9 and "-".`);
-    invariant(/^[a-z0-9-]{1,40}$/.test(stage.name), `stage name ${stage.name}: expected 1 to 40 of a-z, 0-9 and "-".`);
-    invariant(ids.indexOf(id) === ids.lastIndexOf(id), `two stages of the plan have the id ${id}.`);
-  }
-  return [...ordered];
 }
 
 function outcomeOf(error: unknown, stage: string | undefined, signal: AbortSignal): RunOutcome {

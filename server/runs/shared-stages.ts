@@ -9,7 +9,7 @@ import { describeHolder, Lock, LockedError } from "./run-lock.ts";
 import type { RunSession } from "./run-session.ts";
 import { findOutput, makeOutput, type StageOptions, type Task } from "./run-stage.ts";
 import { RunCancelledError } from "./stage.ts";
-import { WORK_SUFFIX } from "./stage-folder.ts";
+import { LOCK_SUFFIX, WORK_SUFFIX } from "./stage-folder.ts";
 import { allFilesOf, openOutput, type StageOutput } from "./stage-output.ts";
 
 /**
@@ -82,7 +82,7 @@ function sharedTask(shared: string, task: Task): Task {
 
 /** Waits until no other run computes the stage. */
 async function lockStage({ output, planned }: Task, session: RunSession, signal: AbortSignal): Promise<Lock> {
-  const folder = `${output}.lock`;
+  const folder = `${output}${LOCK_SUFFIX}`;
   await mkdir(folder, { recursive: true });
   const watch = new FolderWatch(folder);
   try {

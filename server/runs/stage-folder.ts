@@ -9,6 +9,9 @@ const KEY_DIGITS = 16;
 /** Suffix of the folder of an unfinished stage. */
 export const WORK_SUFFIX = ".work";
 
+/** Suffix of the folder of the lock of a stage that several runs share. */
+export const LOCK_SUFFIX = ".lock";
+
 /** The abbreviated key that folders, tables and messages show. */
 export function shortKey(key: string): string {
   return key.slice(0, KEY_DIGITS);

@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { LfpError } from "../../common/errors.ts";
+import { memberFolders } from "../../pipeline/sweep/members.ts";
 import { CompareRuns } from "../../protocol/comparison.ts";
 import {
   CancelRun,
@@ -76,9 +77,9 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
   dispatcher.request(CancelRun, async ({ folder: asked }) => {
     session.requireTrust("Stopping a run");
     const folder = await session.checkRun(asked);
-    cancelRun(folder)
-      .then(() => board.refresh(folder))
-      .catch(onFailure);
+    const { cancelSweep } = await import("../../pipeline/sweep/run-sweep.ts");
+    const hasMembers = (await memberFolders(folder)) !== undefined;
+    (hasMembers ? cancelSweep(folder) : cancelRun(folder)).then(() => board.refresh(folder)).catch(onFailure);
     return {};
   });
 

@@ -4,7 +4,8 @@ import { type EndedRun, type ManyRuns, runMany } from "../../runs/many-runs.ts";
 import { describeProcess, livenessOf } from "../../runs/process-identity.ts";
 import { Lock, type LockHolder, lockHolder } from "../../runs/run-lock.ts";
 import { GRACE_MS, NotStoppedError, trueWithin } from "../../runs/stop-process.ts";
-import { sweepLock, sweepRunFolders } from "./manifest.ts";
+import { sweepLock } from "./manifest.ts";
+import { memberFolders } from "./members.ts";
 import { NoSweepError, type PlacedRun } from "./sweep-folder.ts";
 
 export interface SweepWork extends Omit<ManyRuns, "folders"> {
@@ -39,17 +40,19 @@ export async function runSweep(folder: string, { open, onRuns, ...many }: SweepW
 }
 
 /**
- * Stops the process that works on a sweep, which starts no more runs then, and every run, each after a checkpoint.
+ * Stops the process that works on a sweep, on seeds or on a calibration, which starts no more runs then, and every run,
+ * each after a checkpoint.
  * Returns the names of the runs that were stopped. Throws `NotStoppedError`, `NoSweepError`, `SweepFolderError` and, once
  * all others are stopped, what `cancelRun` throws of a run.
  */
 export async function cancelSweep(folder: string, graceMs?: number): Promise<string[]> {
-  const runs = await sweepRunFolders(folder);
+  const runs = await memberFolders(folder);
   if (runs === undefined) throw new NoSweepError(folder);
   const holder = await lockHolder(sweepLock(folder));
   if (holder !== undefined) await endSubmitter(holder, graceMs);
   const ends = await Promise.allSettled(
-    runs.map(async (run) => ((await cancelRun(run, graceMs)) ? [basename(run)] : [])),
+    // The folder's own run makes something of the others.
+    [...runs, folder].map(async (run) => ((await cancelRun(run, graceMs)) ? [basename(run)] : [])),
   );
   return ends.flatMap((end) => {
     if (end.status === "rejected") throw end.reason;

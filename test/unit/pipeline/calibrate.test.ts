@@ -1,18 +1,25 @@
 /** `lfp calibrate` on the starter, as small as it goes. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
+import { packageVersion } from "../../../server/common/package-root.ts";
 import { readCalibration } from "../../../server/pipeline/artifacts/calibration-file.ts";
+import { chooseDevice } from "../../../server/pipeline/devices.ts";
 import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
+import { openExperimentRun } from "../../../server/pipeline/experiment-run.ts";
+import { planCalibration } from "../../../server/pipeline/plan-calibration.ts";
 import { reportSchema } from "../../../server/pipeline/report/document.ts";
 import { Calibration } from "../../../server/protocol/calibration.ts";
+import { runPipeline } from "../../../server/runs/run.ts";
 import { prepareRun, readRecord } from "../../../server/runs/run-folder.ts";
-import { jsonOf, runLfp } from "../../support/run-lfp.ts";
+import { runStatus } from "../../../server/runs/run-status.ts";
+import { jsonOf, runLfp, spawnLfp } from "../../support/run-lfp.ts";
 import { useStateFolder } from "../../support/state-folder.ts";
 import { lastingFiles } from "../runs/lasting-files.ts";
+import { PATIENT } from "../runs/scratch.ts";
 
 const tiny = {
   preset: "quick",
@@ -43,21 +50,43 @@ async function write(name: string, contents: object): Promise<string> {
   return path;
 }
 
-const lfp = (args: readonly string[]) => runLfp(["calibrate", ...args], { env: process.env });
+/** Runs the command as a process of its own, as which it starts its parts too. */
+const lfp = (args: readonly string[]) => spawnLfp(folder, ["calibrate", ...args]);
 const calibrationIn = async (run: string): Promise<Calibration> =>
   Calibration.parse(JSON.parse(await readFile(join(run, "calibration.json"), "utf8")));
 
-/** Starts it as a process of its own, and kills that as soon as it says this. */
-async function killedAt(said: string, args: readonly string[]): Promise<void> {
+/** Starts it as a process of its own, and kills that and the run of a tuning as soon as this works on a stage. */
+async function killedAt(run: string, stage: string, args: readonly string[]): Promise<void> {
   const program = fileURLToPath(new URL("../../../server/cli.ts", import.meta.url));
-  const child = spawn(process.execPath, [program, "calibrate", ...args], { stdio: ["ignore", "ignore", "pipe"] });
-  let text = "";
-  child.stderr.on("data", (chunk) => {
-    text += chunk;
-    if (text.includes(said)) child.kill("SIGKILL");
-  });
-  const [, signal] = await once(child, "exit");
-  expect(signal, text).toBe("SIGKILL");
+  const child = spawn(process.execPath, [program, "calibrate", ...args], { stdio: "ignore" });
+  const end = once(child, "exit");
+  const status = async () => (await runStatus(run)).state;
+  await expect.poll(status, PATIENT).toEqual({ kind: "running", stage });
+  child.kill("SIGKILL");
+  const [, signal] = await end;
+  expect(signal).toBe("SIGKILL");
+  const { process: worker } = await runStatus(run);
+  process.kill(worker?.pid ?? expect.fail("no process"), "SIGKILL");
+  await expect.poll(async () => (await runStatus(run)).work, PATIENT).toBe("gone");
+}
+
+/** What a calibration leaves in its folder, besides the runs of its parts. */
+async function lastingOf(calibration: string): Promise<Map<string, string>> {
+  const parts = /^((set|null)\d|base|sweep\.lock)\/|^members\.json$/;
+  return new Map([...(await lastingFiles(calibration))].filter(([path]) => !parts.test(path)));
+}
+
+/** What it leaves that one process computes as one run. */
+async function lastingOfOneRun(path: string): Promise<Map<string, string>> {
+  const at = join(folder, "one", "tiny-calibration");
+  const { experiment: read, folder: run } = await openExperimentRun(path, { out: at });
+  const options = { sets: 1, nulls: 1, wordsPerSet: 4, factor: -1, met: 0, run: "tiny-calibration" };
+  const { stages } = await planCalibration(read, options);
+  const { deviceClass, open } = await chooseDevice({ device: "cpu" });
+  const versions = { "lfp-lens": packageVersion() };
+  const outcome = await runPipeline(stages, run, { seed: read.seed, deviceClass, openDevice: open, versions });
+  expect(outcome).toEqual({ kind: "done" });
+  return await lastingOf(run);
 }
 
 describe("lfp calibrate", { timeout: 240_000 }, () => {
@@ -102,25 +131,38 @@ describe("lfp calibrate", { timeout: 240_000 }, () => {
     expect(tables[2]?.rows).toHaveLength(4);
 
     const cut = join(folder, "cut", "tiny-calibration");
-    await killedAt("tune-set1: started", [experiment, ...few, "--out", cut]);
-    await killedAt("learned-set1: started", [experiment, ...few, "--out", cut]);
+    await killedAt(join(cut, "set1"), "tune-set1", [experiment, ...few, "--out", cut]);
+    await killedAt(join(cut, "set1"), "learned-set1", [experiment, ...few, "--out", cut]);
     const resumed = await lfp([experiment, ...few, "--out", cut, "--json"]);
     expect(resumed.code, resumed.stderr).toBe(0);
-    expect(await lastingFiles(cut)).toEqual(await lastingFiles(whole));
+    expect(await lastingOf(cut)).toEqual(await lastingOf(whole));
+    expect(await lastingOf(whole)).toEqual(await lastingOfOneRun(experiment));
 
     const more = await lfp([experiment, "--sets", "1", "--nulls", "2", ...small, "--out", whole, "--json"]);
     expect(jsonOf(more)).toMatchObject({ readings: { logRatio: { falsePositives: expect.any(Number) } }, seeds: 3 });
-    const done = (await readRecord(whole))?.stages.filter(({ status }) => status === "done").map(({ id }) => id);
-    expect(done).toEqual([
-      "tune-null2",
+    const computed = async (run: string) =>
+      (await readRecord(run))?.stages.filter(({ status }) => status === "done").map(({ id }) => id);
+    expect(await computed(join(whole, "null2"))).toEqual([
       "plant-null2",
+      "tune-null2",
       "learned-null2",
       "dictionaries-null2",
       "collect-null2",
       "log-ratio-null2",
       "readings-null2",
-      "calibrate",
     ]);
+    expect(await computed(whole)).toEqual(["calibrate"]);
+    // Only what was missing was started.
+    expect(more.stderr).toContain(`${whole}: computes null2;`);
+  });
+
+  it("made by one process, as those of earlier versions, is found again and starts no part", async () => {
+    await lastingOfOneRun(experiment);
+    const out = join(folder, "one", "tiny-calibration");
+    const again = await lfp([experiment, ...few, "--out", out, "--json"]);
+    expect(again.code, again.stderr).toBe(0);
+    expect((await readRecord(out))?.stages.map(({ status }) => status)).not.toContain("done");
+    expect(await readdir(out)).not.toContain("set1");
   });
 
   it("finds nothing where tuning took no step", async () => {
@@ -175,13 +217,19 @@ describe("lfp calibrate", { timeout: 240_000 }, () => {
     const edited = await write("edited", { ...tiny, name: "edited", reward: { edits: [{ word: "bad", flip: true }] } });
     const out = ["--out", join(folder, "refused", "tiny-calibration")];
     const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
+      [[experiment, "--only", "set9", ...few, ...out], 2, /no part "set9"; there are set1, null1, base/],
+      [[experiment, "--only", "set1", "--on", "slurm", ...out], 2, /--only computes one part here/],
       [["fast"], 4, /fast cannot be read.*or a preset: quick/],
       [
         [experiment, "--words-per-set", "500", "--met", "0", ...out],
         3,
         /rated words have 3 places or more.*500 are to be planted/,
       ],
-      [[experiment, "--met", "20", ...out], 3, /^failed.* [0-9] rated words have [0-9]{2,} places or more.*--met/m],
+      [
+        [experiment, "--met", "20", ...out],
+        3,
+        /^set1: failed.* [0-9] rated words have [0-9]{2,} places or more.*--met/m,
+      ],
       [[experiment, "--sets", "0", "--nulls", "0", ...out], 2, /both 0/],
       [[experiment, "--seeds", "1,2", ...out], 2, /expected 7 different seeds/],
       [[experiment, ...few, "--seeds", "1,1", ...out], 2, /expected 2 different seeds/],
@@ -192,7 +240,8 @@ describe("lfp calibrate", { timeout: 240_000 }, () => {
       [[edited, ...out], 2, /plants words itself/],
     ];
     for (const [args, code, message] of cases) {
-      const ran = await lfp(args);
+      // What fails only in a part is code 3.
+      const ran = await (code === 3 ? lfp(args) : runLfp(["calibrate", ...args], { env: process.env }));
       expect(ran.stderr).toMatch(message);
       expect(ran.code, ran.stderr).toBe(code);
     }

@@ -37,8 +37,10 @@ describe("runs of the older form keep the keys of all their stages, so that noth
     const quick = await loadExperiment(join(folder, "quick.json"));
     const options = { sets: 1, wordsPerSet: 5, factor: -1, nulls: 1, met: 10, run: "c" };
     const { calibrations } = await olderKeys();
-    expect(planKeys(await planCalibration(quick, options))).toEqual(calibrations["quick"]);
-    expect(planKeys(await planCalibration(quick, { ...options, steps: 10 }))).toEqual(calibrations["tenSteps"]);
+    expect(planKeys((await planCalibration(quick, options)).stages)).toEqual(calibrations["quick"]);
+    expect(planKeys((await planCalibration(quick, { ...options, steps: 10 })).stages)).toEqual(
+      calibrations["tenSteps"],
+    );
   });
 
   it("and the calibration in their folder speaks for them", async () => {

@@ -47,6 +47,13 @@ describe("lfp run --seeds", { timeout: 600_000 }, () => {
     expect((await stopping).code).toBe(75);
     expect((await runStatus(`${out}-seed1`)).work).toBe("gone");
 
+    const again = lfp(args);
+    await expect.poll(stateOf, PATIENT).toBe("running");
+    const cancelled = await lfp(["cancel", `${out}-seeds`]);
+    expect(cancelled.code, cancelled.stderr).toBe(0);
+    expect((await again).code).toBe(75);
+    expect((await runStatus(`${out}-seed1`)).work).toBe("gone");
+
     await mkdir(`${out}-seed7`, { recursive: true });
     await writeFile(runPaths(`${out}-seed7`).record, "{}");
     const first = await lfp(args);
