@@ -178,11 +178,16 @@ export class ServerConnection implements vscode.Disposable {
   async #startClient(): Promise<LanguageClient> {
     this.#setState({ kind: "starting" });
     const ends = this.#ends;
+    const startMs = performance.now();
+    // The process starts while the library loads.
+    const early = this.#spawn();
     // Loaded lazily, because it takes longer than the rest of the extension's activation.
     const library = await import("vscode-languageclient/node");
-    if (ends !== this.#ends) throw new Error("The analysis server was stopped before it had started.");
-    const startMs = performance.now();
-    const client = this.#createClient(library);
+    if (ends !== this.#ends) {
+      early.kill("SIGKILL");
+      throw new Error("The analysis server was stopped before it had started.");
+    }
+    const client = this.#createClient(library, early);
     this.#client = client;
     for (const method of new Set(this.#listeners.map((listener) => listener.method))) this.#listen(client, method);
     for (const { method, answer } of this.#answerers) client.onRequest(method, answer);
@@ -197,11 +202,19 @@ export class ServerConnection implements vscode.Disposable {
     return client;
   }
 
-  #createClient(library: ClientLibrary): LanguageClient {
+  /** Creates the client of `early`, a process that was just started; after a crash the client asks for another. */
+  #createClient(library: ClientLibrary, early: ChildProcess): LanguageClient {
     const { CloseAction, ErrorAction, RevealOutputChannelOn, State } = library;
-    const { script, log, initializationOptions } = this.#options;
+    const { log, initializationOptions } = this.#options;
+    let ready: ChildProcess | undefined = early;
+    const serve = async (): Promise<ChildProcess> => {
+      // A process that has already ended would never answer the client.
+      const child = ready !== undefined && isAlive(ready) ? ready : this.#spawn();
+      ready = undefined;
+      return child;
+    };
     const sync = new DocumentSync();
-    const client: LanguageClient = new library.LanguageClient("lfpLens", "LFP Lens", async () => this.#spawn(script), {
+    const client: LanguageClient = new library.LanguageClient("lfpLens", "LFP Lens", serve, {
       documentSelector,
       middleware: sync.middleware,
       stdioOptions: serverLines,
@@ -230,9 +243,12 @@ export class ServerConnection implements vscode.Disposable {
   }
 
   /** Runs the server on VS Code's own Node, so that nothing else has to be installed. */
-  #spawn(script: string): ChildProcess {
+  #spawn(): ChildProcess {
+    const { script, log } = this.#options;
     const env = { ...serverEnvironment, ...process.env, ELECTRON_RUN_AS_NODE: "1", ELECTRON_NO_ASAR: "1" };
     const child = spawn(process.execPath, [script, "--stdio", `--clientProcessId=${process.pid}`], { env });
+    // Until the client listens, nobody else does; an error without a listener would end the extension host.
+    child.on("error", (error) => log.error(messageOf(error)));
     this.#process = child;
     return child;
   }
@@ -315,4 +331,9 @@ export class ServerConnection implements vscode.Disposable {
     this.#state = state;
     this.#stateChanged.fire(state);
   }
+}
+
+/** Whether a process was started and has not ended. */
+function isAlive({ pid, exitCode, signalCode }: ChildProcess): boolean {
+  return pid !== undefined && exitCode === null && signalCode === null;
 }

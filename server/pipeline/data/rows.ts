@@ -2,8 +2,8 @@ import type { FileHandle } from "node:fs/promises";
 import { pipeline, type Readable, Transform, type TransformCallback } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { parse as parseCsv } from "csv-parse";
-import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema, type RowGroup } from "hyparquet";
-import { compressors } from "hyparquet-compressors";
+import type { RowGroup } from "hyparquet";
+import type { compressors } from "hyparquet-compressors";
 import { LfpError, messageOf } from "../../common/errors.ts";
 import { parseJson } from "../../common/json.ts";
 import { linesOf, MOST_LINE_UNITS } from "../../common/lines.ts";
@@ -142,6 +142,9 @@ function differentColumns(path: string, header: string[]): string[] {
 async function* parquetRows(path: string, wants: WantsColumn): Rows {
   try {
     await (await openData(path)).close();
+    // Large, and few commands read Parquet.
+    const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import("hyparquet");
+    const bounded = boundedCompressors((await import("hyparquet-compressors")).compressors);
     const file = await asyncBufferFromFile(path);
     const metadata = await parquetMetadataAsync(file);
     const columns = parquetSchema(metadata).children.map(({ element }) => element.name);
@@ -156,7 +159,7 @@ async function* parquetRows(path: string, wants: WantsColumn): Rows {
       const rows = await parquetReadObjects({
         file,
         metadata,
-        compressors: boundedCompressors,
+        compressors: bounded,
         rowStart,
         rowEnd,
         ...asked,
@@ -184,18 +187,20 @@ function checkGroup(path: string, group: RowGroup, columns: readonly string[] | 
 }
 
 /** Decompressors with a size limit: the library allocates as much as a page claims to contain. */
-const boundedCompressors: typeof compressors = Object.fromEntries(
-  Object.entries(compressors).map(([name, decompress]) => [
-    name,
-    (input: Uint8Array, outputBytes: number) => {
-      if (outputBytes > MOST_PAGE_BYTES)
-        throw new DataFileError(
-          `a page of it has ${outputBytes} bytes, and at most ${MOST_PAGE_BYTES} are read at once`,
-        );
-      return decompress(input, outputBytes);
-    },
-  ]),
-);
+function boundedCompressors(all: typeof compressors): typeof compressors {
+  return Object.fromEntries(
+    Object.entries(all).map(([name, decompress]) => [
+      name,
+      (input: Uint8Array, outputBytes: number) => {
+        if (outputBytes > MOST_PAGE_BYTES)
+          throw new DataFileError(
+            `a page of it has ${outputBytes} bytes, and at most ${MOST_PAGE_BYTES} are read at once`,
+          );
+        return decompress(input, outputBytes);
+      },
+    ]),
+  );
+}
 
 /** Decodes bytes as UTF-8 and fails if they are not valid; an error of any of the streams reaches the last. */
 function inUtf8(path: string, ...streams: readonly [NodeJS.ReadableStream, ...NodeJS.ReadWriteStream[]]): Readable {

@@ -54,9 +54,21 @@ export async function openLens(runFolder: string, options: OpenLensOptions = {})
   const folder = resolve(runFolder);
   options.signal?.throwIfAborted();
   await requireParts(folder);
-  const experiment = await loadExperiment(runPaths(folder).experiment);
-  const saved = await loadProbe(join(folder, "probe"));
-  return new Lens(await openOnDevice(options, (own) => subjectOf({ folder, experiment, saved, ...own })), options);
+  // Read while the device starts, which takes longer.
+  const reading = readDescriptions(folder);
+  reading.catch(() => undefined);
+  return new Lens(
+    await openOnDevice(options, async (own) => subjectOf({ folder, ...(await reading), ...own })),
+    options,
+  );
+}
+
+/** The run's experiment and probe. */
+async function readDescriptions(folder: string): Promise<Pick<Parts, "experiment" | "saved">> {
+  return {
+    experiment: await loadExperiment(runPaths(folder).experiment),
+    saved: await loadProbe(join(folder, "probe")),
+  };
 }
 
 interface Parts extends OwnDevice<LensSubject> {
