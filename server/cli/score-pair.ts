@@ -45,7 +45,17 @@ export async function scorePair(
   const { device, threads, download } = chosen;
   const bos = chosen.bos ? true : chosen["no-bos"] ? false : undefined;
   const resolve = { download, env, signal, onProgress: progressNotes(note) };
-  const lens = await openPairLens(references, { device, threads, env, signal, note, resolve, bos, dictionary });
+  const lens = await openPairLens(references, {
+    device,
+    threads,
+    env,
+    signal,
+    note,
+    copiesWeights: true,
+    resolve,
+    bos,
+    dictionary,
+  });
   try {
     const passages = documentPassages(document.text, { ...document, template: lens.template });
     const options = { out: chosen.out, columns, note };

@@ -101,12 +101,15 @@ async function openReader(given: ScoreGiven): Promise<OpenedReader> {
   if (tuned !== undefined && base !== undefined) {
     const bos = chosen.bos ? true : chosen["no-bos"] ? false : undefined;
     const pull = { download, env, signal, onProgress: progressNotes(note) };
-    const lens = await openPairLens({ tuned, base }, { device, threads, env, signal, note, resolve: pull, bos });
+    const lens = await openPairLens(
+      { tuned, base },
+      { device, threads, env, signal, note, copiesWeights: true, resolve: pull, bos },
+    );
     return { reader: lens, info: lens.info, options: { signal }, close: () => lens.close() };
   }
   const ablation = chosen.ablation === undefined ? null : await readAblationSet(chosen.ablation);
   const run = chosen.run === undefined ? starterRunFolder() : await existingRun(chosen.run);
-  const lens = await openLens(run, { device, threads, env, signal, note });
+  const lens = await openLens(run, { device, threads, env, signal, note, copiesWeights: true });
   return { reader: lens, info: lens.info, options: { ablation, signal }, close: () => lens.close() };
 }
 

@@ -39,7 +39,7 @@ export async function scoreRun(given: ScoreGiven, document: ScoreDocument | unde
     throw new UsageError("--mode ablated-minus-not needs --ablation FILE: it shows what the set changes");
   if (chosen.out !== undefined) formatOf(chosen.out);
   const run = chosen.run === undefined ? starterRunFolder() : await existingRun(chosen.run);
-  const lens = await openLens(run, { device, threads, env: given.env, signal, note });
+  const lens = await openLens(run, { device, threads, env: given.env, signal, note, copiesWeights: true });
   try {
     const exported = chosen.export === undefined ? null : await exportLens(lens, chosen.export);
     if (document === undefined)

@@ -61,11 +61,12 @@ export class Lens implements PairReader {
   readonly #host: LensHost<LensSubject, RunPrograms, AnyReading>;
 
   constructor(subject: LensSubject, options: LensOptions<RunInfo> = {}) {
-    const { windowTokens, cacheBytes, programBytes: maxBytes } = { ...defaults, ...options };
+    const { windowTokens, cacheBytes, programBytes: maxBytes, copiesWeights } = { ...defaults, ...options };
     this.evidence = subject.evidence;
     this.#window = Math.min(windowTokens, subject.tuned.config.contextLength);
     this.#host = new LensHost(subject, {
-      programsOf: (own) => runPrograms(own, { window: this.#window, before: own.prefixIds.length, maxBytes }),
+      programsOf: (own) =>
+        runPrograms(own, { window: this.#window, before: own.prefixIds.length, maxBytes, copiesWeights }),
       cacheBytes,
       onMoved: ({ info }) => options.onFallback?.(info),
     });

@@ -14,8 +14,14 @@ export interface LensOptions<Info> {
   readonly windowTokens?: number;
   /** Upper bound on the cached readings, in bytes. */
   readonly cacheBytes?: number;
-  /** Upper bound on the copies of weights in the compiled programs of a kind, in bytes. */
+  /** Upper bound on what the compiled programs of a kind hold, in bytes: copies of weights, and activations. */
   readonly programBytes?: number;
+  /**
+   * Whether programs copy the weights into a faster layout, where the copies fit. For many texts: at Pythia-70m's shape
+   * reading 128 tokens takes a tenth less time (16 tokens: a third less), but compiling a length's program takes 70 ms
+   * instead of 20, and 400 instead of 40 where both models are compared.
+   */
+  readonly copiesWeights?: boolean;
   /** Called after a GPU failure when the lens has moved to the CPU; `info.device` gives the reason. */
   readonly onFallback?: (info: Info) => void;
 }
@@ -28,4 +34,5 @@ export const defaults = {
   windowTokens: 256,
   cacheBytes: 64 * 2 ** 20,
   programBytes: 512 * 2 ** 20,
+  copiesWeights: false,
 } as const;

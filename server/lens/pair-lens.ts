@@ -39,11 +39,12 @@ export class PairLens implements PairReader {
   readonly #host: LensHost<PairSubject, Programs, PairReading | PreferenceReading>;
 
   constructor(subject: PairSubject, options: LensOptions<PairInfo> = {}) {
-    const { windowTokens, cacheBytes, programBytes: maxBytes } = { ...defaults, ...options };
+    const { windowTokens, cacheBytes, programBytes: maxBytes, copiesWeights } = { ...defaults, ...options };
     const { tuned, base } = subject.pair;
     const window = Math.min(windowTokens, tuned.config.contextLength, base.config.contextLength);
     this.#host = new LensHost(subject, {
-      programsOf: ({ device, prefixIds }) => programsOn(device, { window, before: prefixIds.length, maxBytes }),
+      programsOf: ({ device, prefixIds }) =>
+        programsOn(device, { window, before: prefixIds.length, maxBytes, copiesWeights }),
       cacheBytes,
       onMoved: ({ info }) => options.onFallback?.(info),
     });

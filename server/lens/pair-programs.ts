@@ -4,7 +4,7 @@
  */
 import { invariant } from "../common/errors.ts";
 import type { Device } from "../engine/device.ts";
-import { LogRatioScorer, type LogRatios, type ModelPair } from "../models/log-ratio.ts";
+import { LogRatioScorer, type LogRatios, type ModelPair, sharedVocabulary } from "../models/log-ratio.ts";
 import {
   type AnswerRule,
   type AnswerTokens,
@@ -17,7 +17,7 @@ import { fedEdit } from "./graph.ts";
 import { type PairReading, pairReadingOf } from "./pair-reading.ts";
 import type { PairSource, TextToRead } from "./pair-source.ts";
 import { type AnswerReading, answerReadingOf, type PreferenceReading } from "./preference-reading.ts";
-import { bucketOf, heldBytes, ProgramCache } from "./program-cache.ts";
+import { bucketOf, heldBytes, ProgramCache, weightCopies } from "./program-cache.ts";
 import { changesOf, type ProgramsOptions, type WindowEdit } from "./programs.ts";
 import type { LensDictionary } from "./subject.ts";
 import { filledWindows, windowedText } from "./windows.ts";
@@ -86,16 +86,9 @@ export class PairPrograms {
 
   /** Runs the program for at most `window` ids that fits them. */
   async #run(pair: ModelPair, ids: Int32Array, edit: WindowEdit | undefined, window: number): Promise<LogRatios> {
-    const { maxBytes } = this.#options;
-    const held = heldBytes(pair.tuned, "logits") + heldBytes(pair.base, "logits");
-    // If frozen copies of the weights do not fit, the programs do without: they are slower, but are not evicted and
-    // recompiled again and again.
-    const frozen = held <= maxBytes;
-    const T = bucketOf(ids.length, {
-      ...this.#options,
-      window,
-      fitting: frozen ? maxBytes / held : Number.POSITIVE_INFINITY,
-    });
+    const copies = weightCopies(heldBytes(pair.tuned, "logits") + heldBytes(pair.base, "logits"), this.#options);
+    const { frozen } = copies;
+    const T = bucketOf(ids.length, { ...this.#options, window, ...copies });
     const { small, big } = edit?.dictionaries ?? noDictionaries;
     const edited =
       edit === undefined
@@ -108,7 +101,7 @@ export class PairPrograms {
           };
     const recipe = {
       key: `${T} ${small.size}/${big.size}`,
-      bytes: frozen ? held : 0,
+      bytes: copies.bytes + logitArrays * 4 * T * sharedVocabulary(pair),
       compile: () => LogRatioScorer.create(this.#device, pair, { shape: [1, T], kl: true, frozen, ...edited }),
     };
     const [read] = await this.#scorers.use(recipe, (scorer) => scorer.score([ids], changesOf(edit)));
@@ -124,5 +117,8 @@ function whyLost({ reason, promptTokens }: Lost, { maxTokens }: AnswerRule): str
 }
 
 type Lost = Extract<PairAnswerTokens, { readonly kind: "lost" }>;
+
+/** Number of arrays [T, V] that a program was measured to keep between its runs. */
+const logitArrays = 3;
 
 const noDictionaries = { small: new Map<number, LensDictionary>(), big: new Map<number, LensDictionary>() };

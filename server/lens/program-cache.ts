@@ -15,7 +15,7 @@ interface Compiled<P> {
   forgotten: boolean;
 }
 
-/** How to compile a missing program, and the bytes of weights that it copies. */
+/** How to compile a missing program, and the bytes that it holds. */
 export interface ProgramRecipe<P> {
   readonly key: string;
   readonly bytes: number;
@@ -91,6 +91,28 @@ export function heldBytes({ config, parameters }: Model, computed: "logits" | "s
     ({ name, role }) => role === "linear" && (computed === "logits" || !name.endsWith(head)),
   );
   return products.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+}
+
+/** What programs copy of the weights. */
+export interface WeightCopies {
+  readonly frozen: boolean;
+  /** Bytes of one program's copies. */
+  readonly bytes: number;
+  /** Number of programs whose copies fit in memory. */
+  readonly fitting: number;
+}
+
+/**
+ * Whether programs copy weights of `held` bytes: if that is wanted and they fit. Otherwise the programs do without: they
+ * are slower, but are not evicted and recompiled again and again.
+ */
+export function weightCopies(
+  held: number,
+  { copiesWeights, maxBytes }: { readonly copiesWeights: boolean; readonly maxBytes: number },
+): WeightCopies {
+  return copiesWeights && held <= maxBytes
+    ? { frozen: true, bytes: held, fitting: maxBytes / held }
+    : { frozen: false, bytes: 0, fitting: Number.POSITIVE_INFINITY };
 }
 
 export interface BucketOptions {

@@ -4,7 +4,7 @@ import type { Values } from "../engine/graph.ts";
 import { type Model, plainPositions } from "../models/model.ts";
 import type { LayerChanges, ResolvedAblation } from "./ablation.ts";
 import { changeName, type Dictionaries, type EditedDictionaries, featuresGraph } from "./graph.ts";
-import { bucketOf, heldBytes, ProgramCache } from "./program-cache.ts";
+import { bucketOf, heldBytes, ProgramCache, weightCopies } from "./program-cache.ts";
 import type { LensSubject } from "./subject.ts";
 
 /** An ablation inside the forward pass, with the dictionaries that it changes. */
@@ -34,6 +34,8 @@ export interface ProgramsOptions {
   readonly before: number;
   /** Upper bound on all programs together; one is always kept. */
   readonly maxBytes: number;
+  /** Whether programs copy the weights into a faster layout, where the copies fit. */
+  readonly copiesWeights: boolean;
 }
 
 /** Compiles programs on demand, and evicts the least recently used ones. */
@@ -50,7 +52,7 @@ export class LensPrograms {
 
   /** Length of the program for the given number of tokens; see `bucketOf`. */
   bucketOf(tokens: number, model: Model): number {
-    return bucketOf(tokens, { ...this.#options, fitting: this.#options.maxBytes / heldBytes(model, "states") });
+    return bucketOf(tokens, { ...this.#options, ...weightCopies(heldBytes(model, "states"), this.#options) });
   }
 
   /** Reads one window. */
@@ -59,10 +61,11 @@ export class LensPrograms {
     const ids = new Int32Array(T);
     ids.set(request.ids);
     const inputs = { ids, positions: plainPositions([1, T]), ...changesOf(request.edit) };
+    const copies = weightCopies(heldBytes(request.model, "states"), this.#options);
     const recipe = {
       key: `${request.name} ${T}`,
-      bytes: heldBytes(request.model, "states"),
-      compile: () => this.#compile(request, T),
+      bytes: copies.bytes + bytesOfFeatures(T, request.read),
+      compile: () => this.#compile(request, T, copies.frozen),
     };
     const results = await this.#compiled.use(recipe, (program) => program.run(inputs));
     const features = new Map<number, Float32Array>();
@@ -77,7 +80,7 @@ export class LensPrograms {
     return this.#compiled.dispose();
   }
 
-  #compile({ model, read, edit }: WindowRequest, T: number): Promise<Program> {
+  #compile({ model, read, edit }: WindowRequest, T: number, isFrozen: boolean): Promise<Program> {
     const features = featuresGraph(model, T, read, edit?.dictionaries);
     const dictionaries = [read, edit?.dictionaries.small, edit?.dictionaries.big].flatMap((some) => [
       ...(some?.values() ?? []),
@@ -86,9 +89,16 @@ export class LensPrograms {
     const outputs = Object.fromEntries([...features].map(([layer, node]) => [`${layer}`, node]));
     // Embeddings are looked up, not multiplied: a copy in each program would gain nothing.
     const embeddings = new Set(model.parameters.filter(({ role }) => role === "embedding").map(({ name }) => name));
-    const frozen = stores.map(({ names }) => ({ names: names.filter((name) => !embeddings.has(name)) }));
+    const frozen = isFrozen
+      ? stores.map(({ names }) => ({ names: names.filter((name) => !embeddings.has(name)) }))
+      : [];
     return this.#subject.device.compile({ stores, frozen, outputs });
   }
+}
+
+/** Bytes of the features that a program keeps between its runs. */
+function bytesOfFeatures(T: number, read: Dictionaries): number {
+  return 4 * T * [...read.values()].reduce((sum, { features }) => sum + features, 0);
 }
 
 /** Values for the inputs of an edit. */
