@@ -1,6 +1,6 @@
 /** Representation of kernels: WGSL text and bindings; and of their launches: parameters, grid and estimated work. */
 
-export type ElementType = "f32" | "i32" | "u32" | "f16" | "vec4f" | "vec2f" | "atomic<u32>";
+export type ElementType = "f32" | "i32" | "u32" | "f16" | "vec4f" | "vec2f" | "vec2u" | "atomic<u32>";
 
 export interface Binding {
   readonly name: string;
@@ -159,7 +159,11 @@ export function lanesFor(columns: number): number {
 /** Lowest finite f32: the initial value of a maximum. */
 export const lowest = "-3.4028234e38f";
 
-const wgslTypes: { readonly [K in ElementType]?: string } = { vec4f: "vec4<f32>", vec2f: "vec2<f32>" };
+const wgslTypes: { readonly [K in ElementType]?: string } = {
+  vec4f: "vec4<f32>",
+  vec2f: "vec2<f32>",
+  vec2u: "vec2<u32>",
+};
 
 function wgslType(type: ElementType): string {
   return wgslTypes[type] ?? type;

@@ -19,13 +19,18 @@ export interface TuningSubject {
 }
 
 export async function openSubject(device: Device, model: TunedModel): Promise<TuningSubject> {
-  const load = (): Promise<LoadedModel> =>
+  const load = (isTrained: boolean): Promise<LoadedModel> =>
     model === "pythia-70m"
       ? createModel(device, benchShapes["pythia-70m"], Random.fromSeed(2))
-      : loadModel(device, model.folder);
-  const reference = await load();
+      : loadModel(device, model.folder, { isTrained });
+  const reference = await load(false);
   const { vocabSize, eosIds } = reference.config;
-  return { device, reference, loadPolicy: load, tokenizer: numberTokenizer(vocabSize, eosIds[0]) };
+  return {
+    device,
+    reference,
+    loadPolicy: () => load(true),
+    tokenizer: numberTokenizer(vocabSize, eosIds[0]),
+  };
 }
 
 /** The name of a model in figures. */

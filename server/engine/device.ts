@@ -53,6 +53,8 @@ export interface StateStore {
 export interface FixedMemory {
   /** Size from which a model's weights are better held here, in bytes as F32. */
   readonly fromBytes: number;
+  /** Whether a model from that size on can be held nowhere else: its training would not fit the device's memory. */
+  readonly isRequired: boolean;
   /** As `Device.admitState`, for that many bytes here; `stored` are the forms in which they will be given. */
   admit(bytes: number, stored: ReadonlySet<StoredAs>): Promise<void>;
   /** Moves values here. It takes ownership of the arrays, as `Device.createState` does. */

@@ -71,6 +71,15 @@ export class DeviceError extends LfpError {
   readonly code = "resource";
 }
 
+/** A write to weights that are held fixed. */
+export class FixedStateError extends DeviceError {
+  constructor(name: string) {
+    super(
+      `'${name}' belongs to a model whose weights are held fixed, as its file has them, because it is large; nothing may change them: train adapters (lora in its tuning's settings), or take a smaller model`,
+    );
+  }
+}
+
 /** Weights that are held as F16 or BF16, where ONNX Runtime's C API cannot be reached. */
 export class NarrowWeightsError extends DeviceError {
   constructor() {

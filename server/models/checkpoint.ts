@@ -36,6 +36,8 @@ export interface LoadOptions {
    * Prefix of every name in the store, so that one program can use two models. A model with a prefix cannot be saved.
    */
   readonly prefix?: string;
+  /** Whether all weights are to be trained, so that they must be ordinary state if the device has room for that. */
+  readonly isTrained?: boolean;
 }
 
 /**
@@ -46,14 +48,15 @@ export interface LoadOptions {
 export async function loadModel(
   device: Device,
   folder: string,
-  { prefix = "" }: LoadOptions = {},
+  { prefix = "", isTrained = false }: LoadOptions = {},
 ): Promise<LoadedModel> {
   await using source = await openParameters(folder);
   const { config, configJson, adapter } = source;
   const facts = { folder, configJson, ...(adapter === undefined ? {} : { adapted: adapter }) };
   const bytes = wideBytesOf(config);
-  if (device.fixed !== undefined && bytes >= device.fixed.fromBytes)
-    return { ...(await loadFixed(device.fixed, source, prefix)), ...facts, isFixed: true };
+  const { fixed } = device;
+  if (fixed !== undefined && bytes >= fixed.fromBytes && (fixed.isRequired || !isTrained))
+    return { ...(await loadFixed(fixed, source, prefix)), ...facts, isFixed: true };
   const parameters = parametersOf(config);
   await device.admitState?.(bytes);
   const entries: StateEntry[] = [];

@@ -137,6 +137,7 @@ async function countingReads(
   let [count, admitted, moved] = [0, 0, 0];
   const counting: NonNullable<Device["fixed"]> = {
     fromBytes: fixed.fromBytes,
+    isRequired: fixed.isRequired,
     admit: (bytes, stored) => {
       admitted += bytes;
       return fixed.admit(bytes, stored);

@@ -18,10 +18,16 @@ export async function openPolicy(
   lora: LoraConfig,
   random: Random,
 ): Promise<LoadedModel> {
-  if (lora === null && reference.isFixed === true) throw new FixedWeightsError();
-  if (lora === null) return await loadPolicy();
+  if (lora === null) return await trainable(await loadPolicy());
   if (reference.isFixed === true && reference.adapted !== undefined) throw new AdaptedReferenceError(reference.folder);
   return await addLora(device, reference, { ...lora, targets: linearTargets(reference, lora.targets) }, random);
+}
+
+/** The policy, unless the device holds its weights fixed: then throws `FixedWeightsError`. */
+async function trainable(policy: LoadedModel): Promise<LoadedModel> {
+  if (policy.isFixed !== true) return policy;
+  await policy.store.dispose();
+  throw new FixedWeightsError();
 }
 
 /** Folder beside a tuned checkpoint's files that holds its adapters, as PEFT reads them. */

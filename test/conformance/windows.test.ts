@@ -3,8 +3,10 @@
  * are without windows and slices, byte for byte.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { f32ToBf16, f32ToF16 } from "../../server/common/floats.loops.ts";
 import { Random } from "../../server/common/random.ts";
-import type { AdamWOptions, Device } from "../../server/engine/device.ts";
+import type { AdamWOptions, Device, StateStore } from "../../server/engine/device.ts";
+import { widenedValues } from "../../server/engine/fixed-entries.ts";
 import {
   type Node,
   type OpKind,
@@ -135,9 +137,78 @@ describe.skipIf(!gpuIsHere)("in windows and slices", () => {
   });
 });
 
+/** The graph with state in place of its F32 inputs. */
+function onState(node: Node, known = new Map<Node, Node>()): Node {
+  const same =
+    known.get(node) ??
+    (node.op === "input" && node.dtype === "f32"
+      ? ops.state(node.attrs.name, node.shape)
+      : node.inputs.length === 0
+        ? node
+        : ops.make(
+            node.op,
+            node.inputs.map((input) => onState(input, known)),
+            node.attrs,
+          ));
+  known.set(node, same);
+  return same;
+}
+
+describe.skipIf(!gpuIsHere)("with weights held as F16 or BF16, to the bytes that they give in F32", () => {
+  let whole: Device;
+  let cut: Device;
+  beforeAll(async () => {
+    whole = await createGpuDevice();
+    cut = await createGpuDevice({ maxBindingBytes: bindingBytes });
+  });
+  afterAll(async () => {
+    await whole.close();
+    await cut.close();
+  });
+
+  it.each(Object.entries(examples).filter(([op]) => op !== "constant"))("%s", async (_, example) => {
+    const node = onState(example);
+    const nodes = topologicalOrder([node]);
+    const states = nodes.flatMap(({ op, attrs, shape }) => (op === "state" ? [{ name: attrs.name, shape }] : []));
+    expect(states.length).toBeGreaterThan(0);
+    for (const [stored, device] of [
+      ["bf16", whole],
+      ["f16", whole],
+      ["bf16", cut],
+    ] as const) {
+      const entries = states.map(({ name, shape }) => ({
+        name,
+        shape,
+        stored,
+        values: narrowed(valuesFor(name, shape), stored),
+      }));
+      const wide = entries.map(({ name, shape, values }) => ({ name, shape, values: widenedValues(stored, values) }));
+      const expected = await onStore(whole, await whole.createState(wide), node, nodes);
+      expect(new Set(expected).size > 1 || node.shape.length === 0).toBe(true);
+      if (device.fixed === undefined) throw new TypeError("the GPU device has no fixed memory");
+      expect(await onStore(device, await device.fixed.create(entries), node, nodes)).toEqual(expected);
+    }
+  });
+});
+
+function narrowed(values: Values, stored: "f16" | "bf16"): Uint16Array {
+  const bits = new Uint16Array(values.length);
+  ({ f16: f32ToF16, bf16: f32ToBf16 })[stored](Float32Array.from(values), bits);
+  return bits;
+}
+
 async function resultOf(device: Device, node: Node, nodes: readonly Node[]): Promise<Values | undefined> {
   const w = { name: "w", shape: wide, values: valuesFor("w", wide) };
-  const store = await device.createState([w]);
+  return await onStore(device, await device.createState([w]), node, nodes);
+}
+
+/** A node's values, with state of this store, which is then freed. */
+async function onStore(
+  device: Device,
+  store: StateStore,
+  node: Node,
+  nodes: readonly Node[],
+): Promise<Values | undefined> {
   const program = await device.compile({ stores: [store], outputs: { node } });
   const inputs = nodes.flatMap(({ op, attrs, shape, dtype }) =>
     op === "input" ? [[attrs.name, valuesFor(attrs.name, shape, dtype)] as const] : [],

@@ -13,10 +13,11 @@ import type {
   StoredAs,
 } from "../device.ts";
 import { DeviceError } from "../errors.ts";
+import { sharedName } from "../fixed-entries.ts";
 import type { Values } from "../graph.ts";
 import { fixedFromBytes } from "./limits.ts";
 import type { CallKind, Calls, Reply } from "./messages.ts";
-import { closeRequest, sharedName, toError } from "./messages.ts";
+import { closeRequest, toError } from "./messages.ts";
 import type { OnnxModel, OnnxModelFile } from "./onnx-models.ts";
 import { planProgram } from "./planner.ts";
 import { type RuntimeChoice, type RuntimeKind, type WorkerOptions, wishedRuntime } from "./runtime.ts";
@@ -124,6 +125,7 @@ export class CpuDevice implements Device {
 }
 
 class CpuFixedMemory implements FixedMemory {
+  readonly isRequired = true;
   readonly fromBytes: number;
   readonly #caller: Caller;
 

@@ -15,11 +15,6 @@ export interface SharedStore {
   readonly prefix: ShareOptions["prefix"];
 }
 
-/** The name that a shared value has in the new store. */
-export function sharedName(name: string, { from, to }: SharedStore["prefix"]): string {
-  return name.startsWith(from) ? to + name.slice(from.length) : name;
-}
-
 /** Requests by kind, with their answers. */
 export interface Calls {
   admitState: { ask: { bytes: number }; answer: undefined };

@@ -1,12 +1,12 @@
 /** The CPU device's state: blocks of the heap, and fixed values outside of it, by store and name. */
-import { bf16ToF32, f16ToF32 } from "../../common/floats.loops.ts";
 import type { FixedEntry, StateEntry } from "../device.ts";
-import { DeviceError, InputMismatchError } from "../errors.ts";
+import { DeviceError, FixedStateError } from "../errors.ts";
+import { checkCount, checkFixed, sharedName, widenedValues } from "../fixed-entries.ts";
 import { sizeOf, type Values } from "../graph.ts";
 import type { BufferSpec } from "../program-inputs.ts";
 import type { Buffer } from "./buffers.ts";
 import type { Heap } from "./heap.ts";
-import { type SharedStore, sharedName } from "./messages.ts";
+import type { SharedStore } from "./messages.ts";
 import type { Feed } from "./plan.ts";
 import type { BoundValues } from "./runtime.ts";
 
@@ -43,9 +43,7 @@ export class StateStores {
   createFixed(entries: readonly FixedEntry[], shared?: SharedStore): number {
     const store = new Map(shared === undefined ? [] : this.#renamed(shared));
     for (const { name, shape, ...fixed } of entries) {
-      checkCount(name, fixed.values.length, shape);
-      if ((fixed.stored === "f32") !== fixed.values instanceof Float32Array)
-        throw new InputMismatchError(name, fixed.values.constructor.name, `values of ${fixed.stored}`);
+      checkFixed({ name, shape, ...fixed });
       store.set(name, { spec: { shape, dtype: "f32" }, fixed });
     }
     return this.#add(store);
@@ -72,13 +70,11 @@ export class StateStores {
     this.#stores.delete(store);
   }
 
-  /** The block of a state that programs may write. Throws `DeviceError` for a fixed one. */
+  /** The block of a state that programs may write. Throws `FixedStateError` for a fixed one. */
   buffer(stores: readonly number[], name: string): Buffer {
     const { buffer } = this.#held(stores, name);
     if (buffer !== undefined) return buffer;
-    throw new DeviceError(
-      `'${name}' belongs to a model whose weights are held fixed, as its file has them, because it is large; nothing may change them: train adapters (lora in its tuning's settings), or take a smaller model`,
-    );
+    throw new FixedStateError(name);
   }
 
   /** Values to compute with: those in place, except F16 and BF16, which are widened into a copy. */
@@ -139,12 +135,5 @@ export class StateStores {
 
 function widened({ stored, values }: FixedValues, copied: boolean): Float32Array {
   if (values instanceof Float32Array) return copied ? values.slice() : values;
-  const wide = new Float32Array(values.length);
-  (stored === "f16" ? f16ToF32 : bf16ToF32)(values, wide, 0);
-  return wide;
-}
-
-function checkCount(name: string, count: number, shape: readonly number[]): void {
-  const expected = sizeOf(shape);
-  if (count !== expected) throw new InputMismatchError(name, `${count} values`, `${expected}`);
+  return widenedValues(stored, values);
 }

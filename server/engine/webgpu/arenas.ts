@@ -1,4 +1,5 @@
 /** Layout of long-lived tensors: contiguous, in as few buffers (arenas) as the adapter's limits allow. */
+import type { StoredAs } from "../device.ts";
 import { DeviceError } from "../errors.ts";
 import { type Shape, sizeOf } from "../graph.ts";
 import { aligned, type BindingLimits, bytesOf, sizeText } from "./values.ts";
@@ -22,13 +23,13 @@ export interface ArenaLayout {
  * buffer.
  */
 export function layOut(
-  entries: readonly { readonly name: string; readonly shape: Shape }[],
+  entries: readonly { readonly name: string; readonly shape: Shape; readonly stored?: StoredAs | undefined }[],
   { bytes: most, bufferBytes }: BindingLimits,
 ): ArenaLayout {
   const arenas: number[] = [];
   const places: ArenaPlace[] = [];
-  for (const { name, shape } of entries) {
-    const bytes = aligned(bytesOf({ size: sizeOf(shape) }));
+  for (const { name, shape, stored } of entries) {
+    const bytes = aligned(bytesOf({ size: sizeOf(shape), stored }));
     if (bytes > bufferBytes)
       throw new DeviceError(
         `${name} [${shape.join(", ")}] takes ${sizeText(bytes)}, but a buffer of this GPU holds ${sizeText(bufferBytes)} at most: compute on the CPU, or take a model with a smaller vocabulary`,

@@ -1,6 +1,14 @@
 import type { Precision, Tuned } from "../../../kernels/matmul/choose.ts";
-import type { Device, Program, ProgramSpec, StateEntry, StatePurpose, StateStore } from "../device.ts";
-import { DeviceError } from "../errors.ts";
+import type {
+  Device,
+  FixedMemory,
+  Program,
+  ProgramSpec,
+  StateEntry,
+  StatePurpose,
+  StateStore,
+  StoredAs,
+} from "../device.ts";
 import {
   type AdapterOptions,
   type AdapterTraits,
@@ -11,12 +19,13 @@ import {
 import type { MemoryLimit } from "./admission.ts";
 import { defaultWorkLimits } from "./commands.ts";
 import { type ContextOptions, GpuContext } from "./context.ts";
+import { GpuFixedMemory } from "./fixed.ts";
 import { KernelTimer } from "./kernel-timer.ts";
 import type { MatmulChoice } from "./lowering-types.ts";
 import { type CheckedAdapter, checkMatrices } from "./matrix-check.ts";
 import { type PlanOptions, planProgram } from "./planner.ts";
 import { GpuProgram } from "./program.ts";
-import { GpuStateStore } from "./state.ts";
+import { GpuStateStore, ownStore, stateIn } from "./state.ts";
 
 export interface GpuDeviceOptions extends AdapterOptions, Pick<ContextOptions, "maxBindingBytes" | "workLimits"> {
   /**
@@ -28,6 +37,8 @@ export interface GpuDeviceOptions extends AdapterOptions, Pick<ContextOptions, "
   readonly mostLogits?: number;
   /** Precision of the factors of matrix products, where the adapter has faster units at lower precision. */
   readonly precision?: Precision;
+  /** `FixedMemory.fromBytes`; by default `fixedFromBytes`. */
+  readonly fixedFrom?: number;
   /** Finds the product kernels that were measured to be the fastest on the opened adapter. */
   readonly tuned?: (adapter: AdapterTraits) => Promise<Tuned>;
 }
@@ -39,7 +50,7 @@ export async function createGpuDevice(options: GpuDeviceOptions = {}): Promise<D
 
 /** A device on an open adapter; closing the device closes the adapter too. */
 export async function gpuDeviceOn(opened: OpenedAdapter, options: GpuDeviceOptions = {}): Promise<Device> {
-  const { mostLogits, precision = "f32", tuned, compileOnly = false } = options;
+  const { mostLogits, precision = "f32", tuned, compileOnly = false, fixedFrom = fixedFromBytes } = options;
   const { maxBindingBytes = Number.POSITIVE_INFINITY, workLimits = defaultWorkLimits } = options;
   const memory = await memoryOf(opened, options);
   const context = new GpuContext(opened, { memory, maxBindingBytes, workLimits });
@@ -52,7 +63,7 @@ export async function gpuDeviceOn(opened: OpenedAdapter, options: GpuDeviceOptio
       context,
       { adapter, precision, tuned: known },
       { mostLogits, limits: context.limits },
-      description + remark,
+      { description: description + remark, fixedFrom },
     );
   } catch (error) {
     await context.close();
@@ -91,18 +102,28 @@ async function checkedAdapter(
   });
 }
 
+/** Size of a model, in F32, from which weights that are not trained are held as its files have them. */
+const fixedFromBytes = 2 ** 30;
+
 class GpuDevice implements Device {
   readonly kind = "gpu";
   readonly description: string;
+  readonly fixed: FixedMemory;
   readonly #context: GpuContext;
   readonly #matmul: MatmulChoice;
   readonly #options: PlanOptions;
 
-  constructor(context: GpuContext, matmul: MatmulChoice, options: PlanOptions, description: string) {
+  constructor(
+    context: GpuContext,
+    matmul: MatmulChoice,
+    options: PlanOptions,
+    { description, fixedFrom }: { readonly description: string; readonly fixedFrom: number },
+  ) {
     this.#context = context;
     this.#matmul = matmul;
     this.#options = options;
     this.description = description;
+    this.fixed = new GpuFixedMemory(context, fixedFrom);
   }
 
   admitState(bytes: number, purpose: StatePurpose = "weights"): Promise<void> {
@@ -115,11 +136,9 @@ class GpuDevice implements Device {
 
   async compile({ stores, outputs, updates = [] }: ProgramSpec): Promise<Program> {
     this.#context.check();
-    const plan = planProgram({ outputs, updates }, this.#matmul, this.#options);
-    const own = stores.map((store) => {
-      if (store instanceof GpuStateStore) return store;
-      throw new DeviceError("a state store of another device was given to the GPU device");
-    });
+    const own = stores.map(ownStore);
+    const storedAs = (name: string): StoredAs | undefined => stateIn(own, name)?.stored;
+    const plan = planProgram({ outputs, updates }, this.#matmul, { ...this.#options, storedAs });
     return this.#context.inTurn(() => GpuProgram.create(this.#context, plan, own));
   }
 

@@ -1,12 +1,12 @@
-import { DeviceError } from "../errors.ts";
+import { DeviceError, FixedStateError } from "../errors.ts";
 import { sizeOf, type Values } from "../graph.ts";
 import { type ArenaLayout, layOut } from "./arenas.ts";
 import { bufferUsage, type GpuContext } from "./context.ts";
 import type { GpuPlan } from "./planner.ts";
 import { assignBuffers, type Pool } from "./pool.ts";
 import type { Span } from "./span.ts";
-import type { GpuStateStore } from "./state.ts";
-import { aligned, bytesOf, type Value, wholeOf } from "./values.ts";
+import { type GpuStateStore, stateIn } from "./state.ts";
+import { aligned, bytesOf, elementBytesOf, type Value, wholeOf } from "./values.ts";
 import { checkSizes } from "./windows.ts";
 
 const usage = bufferUsage.storage | bufferUsage.copySource | bufferUsage.copyTarget;
@@ -85,7 +85,7 @@ export class Memory {
         return need(this.#constants.get(value), "constant");
       case "part": {
         const whole = this.spanOf(place.of);
-        return { ...whole, offset: whole.offset + place.start * 4, bytes };
+        return { ...whole, offset: whole.offset + place.start * elementBytesOf(value), bytes };
       }
       case "status":
         return { buffer: need(this.#status, "status"), offset: 256 * (place.slot + 1), bytes: 16 };
@@ -196,33 +196,36 @@ export class Memory {
           `state '${value.place.name}' holds ${held.dtype}[${held.shape.join(", ")}] but the program reads ${value.dtype}[${value.shape.join(", ")}]`,
         );
     }
+    for (const { place } of writtenValues(this.#plan))
+      if (place.kind === "state" && this.#state(place.name).isFixed) throw new FixedStateError(place.name);
   }
 
   #state(name: string) {
-    for (const store of this.#stores) {
-      const held = store.find(name);
-      if (held !== undefined) return held;
-    }
+    const held = stateIn(this.#stores, name);
+    if (held !== undefined) return held;
     throw new DeviceError(`no state '${name}' in the program's stores: create it first, or name the store that has it`);
   }
 }
 
 function valuesOf(plan: GpuPlan): Set<Value> {
-  const updated: Value[] = plan.updates.flatMap((update) =>
-    update.kind === "adamW"
-      ? update.parameters.flatMap(({ parameter, gradient, firstMoment, secondMoment }) => [
-          parameter,
-          gradient,
-          firstMoment,
-          secondMoment,
-        ])
-      : [update.target, update.value],
+  const read = plan.updates.flatMap((update) =>
+    update.kind === "adamW" ? update.parameters.map(({ gradient }) => gradient) : [update.value],
   );
   return new Set([
     ...plan.steps.flatMap(({ values }) => values.map(wholeOf)),
     ...plan.outputs.map(({ value }) => value),
-    ...updated,
+    ...read,
+    ...writtenValues(plan),
   ]);
+}
+
+/** State that updates write. */
+function writtenValues({ updates }: GpuPlan): Value[] {
+  return updates.flatMap((update) =>
+    update.kind === "adamW"
+      ? update.parameters.flatMap(({ parameter, firstMoment, secondMoment }) => [parameter, firstMoment, secondMoment])
+      : [update.target],
+  );
 }
 
 /** Bytes of the read-back buffer: outputs, statuses and a gradient norm. */

@@ -1,6 +1,6 @@
 import { elementwiseLaunch, mostElementwiseExtents } from "../../../kernels/elementwise.ts";
 import type { Launch } from "../../../kernels/wgsl.ts";
-import type { ProgramSpec, Update } from "../device.ts";
+import type { ProgramSpec, StoredAs, Update } from "../device.ts";
 import { InvalidGraphError } from "../errors.ts";
 import { type Node, type NodeOf, sizeOf, topologicalOrder } from "../graph.ts";
 import { inputsOf, type PlannedInput } from "../program-inputs.ts";
@@ -11,7 +11,7 @@ import { lowerMatmul } from "./lower-matmul.ts";
 import { ruleOf } from "./lowering.ts";
 import type { Lowering, MatmulChoice } from "./lowering-types.ts";
 import { lowerRowLogits, mostLogits as usualLogits } from "./row-logits.ts";
-import { type BindingLimits, type Step, unlimited, type Value } from "./values.ts";
+import { type BindingLimits, elementBytesOf, type Step, unlimited, type Value } from "./values.ts";
 
 /** A program as launches on symbolic values, before allocation. */
 export interface GpuPlan {
@@ -29,6 +29,8 @@ export interface PlanOptions {
   readonly mostLogits?: number | undefined;
   /** Of the adapter that the plan is for. */
   readonly limits?: BindingLimits | undefined;
+  /** How state of a name is held; undefined where it is not known. */
+  readonly storedAs?: ((name: string) => StoredAs | undefined) | undefined;
 }
 
 /** Verifies, simplifies and lowers a program. Throws `InvalidGraphError`. */
@@ -44,6 +46,7 @@ class Planner implements Lowering {
   readonly matmul: MatmulChoice;
   readonly mostLogits: number;
   readonly limits: BindingLimits;
+  readonly #storedAs: NonNullable<PlanOptions["storedAs"]>;
   readonly #outputs: ReadonlyMap<string, Node>;
   readonly #updates: readonly Update[];
   readonly #order: readonly Node[];
@@ -58,11 +61,12 @@ class Planner implements Lowering {
   constructor(
     spec: Pick<ProgramSpec, "outputs" | "updates">,
     matmul: MatmulChoice,
-    { mostLogits = usualLogits, limits = unlimited }: PlanOptions,
+    { mostLogits = usualLogits, limits = unlimited, storedAs = () => undefined }: PlanOptions,
   ) {
     this.matmul = matmul;
     this.mostLogits = mostLogits;
     this.limits = limits;
+    this.#storedAs = storedAs;
     const { outputs, updates } = simplifyProgram(spec);
     this.#outputs = outputs;
     this.#updates = updates;
@@ -80,7 +84,7 @@ class Planner implements Lowering {
     return {
       steps: this.#steps,
       inputs: inputsOf(this.#order),
-      outputs: [...this.#outputs].map(([name, node]) => ({ name, value: this.read(node), node })),
+      outputs: [...this.#outputs].map(([name, node]) => ({ name, value: this.#readWide(node), node })),
       updates: this.#updates.map((update) => mapUpdate(update, (node) => this.read(node))),
       gradients: [...this.#gradients.keys()].map((node) => this.read(node)),
       statuses: this.#statuses,
@@ -95,6 +99,17 @@ class Planner implements Lowering {
     const value = this.#values.get(node);
     if (value === undefined) throw new InvalidGraphError(node.op, "was lowered without a result");
     return value;
+  }
+
+  /** A value as the host copies it: narrow state is widened into a buffer of its own. */
+  #readWide(node: Node): Value {
+    const value = this.read(node);
+    if (elementBytesOf(value) === 4) return value;
+    const builder = this.builder(mostElementwiseExtents);
+    const launch = elementwiseLaunch("widened state", builder.build(node), value.size, "f32");
+    const wide = { ...this.scratch(value.size), shape: value.shape };
+    this.run(launch, [...builder.values, wide]);
+    return wide;
   }
 
   result(node: Node): Value {
@@ -151,7 +166,8 @@ class Planner implements Lowering {
   #leaf(node: Node): Value | undefined {
     const { dtype, shape } = node;
     const value = (place: Value["place"]): Value => {
-      const made = { shape, size: sizeOf(shape), dtype, place };
+      const stored = place.kind === "state" ? this.#storedAs(place.name) : undefined;
+      const made = { shape, size: sizeOf(shape), dtype, stored, place };
       this.#values.set(node, made);
       return made;
     };

@@ -1,4 +1,5 @@
 import type { Launch } from "../../../kernels/wgsl.ts";
+import type { StoredAs } from "../device.ts";
 import type { DType, Shape, Values } from "../graph.ts";
 
 /** A symbolic tensor on the device while a program is planned. The pool places transient ones by their last read. */
@@ -7,7 +8,12 @@ export interface Value {
   readonly size: number;
   readonly dtype: DType;
   readonly place: Place;
+  /** How fixed state is held; undefined for all other values, of 32 bits. */
+  readonly stored?: StoredAs | undefined;
 }
+
+/** What decides a tensor's size in memory. */
+export type Extent = Pick<Value, "size" | "stored">;
 
 export type Place =
   | { readonly kind: "transient" }
@@ -29,13 +35,13 @@ export interface Step {
 
 /** WebGPU's alignment of binding offsets, in bytes. */
 export const bindingAlignment = 256;
-/** Alignment of the starts of parts, in elements. */
-export const partAlignment = bindingAlignment / 4;
+/** Alignment of the starts of parts, in elements of any kind. */
+export const partAlignment = bindingAlignment / 2;
 
 /** Elements `start` to `start + size` of a value, as kernels bind them. */
 export function partOf(value: Value, start: number, size: number): Value {
   if (start === 0 && size === value.size) return value;
-  return { shape: [size], size, dtype: value.dtype, place: { kind: "part", of: value, start } };
+  return { shape: [size], size, dtype: value.dtype, stored: value.stored, place: { kind: "part", of: value, start } };
 }
 
 /** The underlying value that is allocated. */
@@ -65,9 +71,13 @@ export function windowCount(bytes: number, limits: BindingLimits): number {
   return Math.max(1, Math.ceil(bytes / limits.bytes));
 }
 
+export function elementBytesOf({ stored = "f32" }: Pick<Value, "stored">): 2 | 4 {
+  return stored === "f32" ? 4 : 2;
+}
+
 /** Bytes of a value, rounded up to whole quads, so that kernels may read vec4s. */
-export function bytesOf(value: Pick<Value, "size">): number {
-  return Math.ceil(value.size / 4) * 16;
+export function bytesOf(value: Extent): number {
+  return Math.ceil(value.size / 4) * 4 * elementBytesOf(value);
 }
 
 export function aligned(bytes: number): number {

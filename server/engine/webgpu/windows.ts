@@ -1,9 +1,19 @@
 /** Launches on tensors larger than one binding, and the check for launches that are impossible. */
+import type { NarrowFloat } from "../../../kernels/widen.ts";
 import { type Windows, windowedKernel } from "../../../kernels/windows.ts";
 import { DeviceError } from "../errors.ts";
 import type { GpuPlan } from "./planner.ts";
 import type { Span } from "./span.ts";
-import { type BindingLimits, bytesOf, type Step, sizeText, type Value, wholeOf, windowCount } from "./values.ts";
+import {
+  type BindingLimits,
+  bytesOf,
+  elementBytesOf,
+  type Step,
+  sizeText,
+  type Value,
+  wholeOf,
+  windowCount,
+} from "./values.ts";
 
 /** Maximum elements of a tensor: indices have 32 bits, and a launch may count a little past the end. */
 const mostElements = 2 ** 32 - 2 ** 26;
@@ -22,7 +32,7 @@ export function checkSizes({ steps }: GpuPlan, limits: BindingLimits): void {
 
 function checkSize({ launch }: Step, value: Value, { bufferBytes }: BindingLimits): void {
   const bytes = bytesOf(value);
-  const most = Math.min(bufferBytes, mostElements * 4);
+  const most = Math.min(bufferBytes, mostElements * elementBytesOf(value));
   if (bytes <= most) return;
   const what = `${nameOf(value)} of the kernel '${launch.kernel.name}' takes ${sizeText(bytes)}`;
   throw new DeviceError(`${what}, but one tensor of this GPU holds ${sizeText(most)} at most: ${adviceFor(value)}`);
@@ -52,17 +62,20 @@ function nameOf({ place, shape }: Value): string {
   return `${place.kind === "gradient" ? "the gradient" : "the tensor"} ${extents}`;
 }
 
-/** The launch with spans larger than one binding replaced by windows. Throws `DeviceError` for too many bindings. */
+/**
+ * The launch with spans larger than one binding replaced by windows, and its reads of narrow spans widened. Throws
+ * `DeviceError` for too many bindings.
+ */
 export function inWindows<T extends { readonly launch: Step["launch"]; readonly spans: readonly Span[] }>(
   bound: T,
   limits: BindingLimits,
 ): Pick<T, "launch" | "spans"> {
   const { launch, spans } = bound;
-  if (spans.every(({ bytes }) => bytes <= limits.bytes)) return bound;
+  if (spans.every((span) => span.bytes <= limits.bytes && narrowOf(span) === undefined)) return bound;
   const windows = new Map<string, Windows>();
   const cut = spans.flatMap((span, at) => {
     const name = launch.kernel.bindings[at]?.name ?? "";
-    windows.set(name, { count: windowCount(span.bytes, limits), bytes: limits.bytes });
+    windows.set(name, { count: windowCount(span.bytes, limits), bytes: limits.bytes, stored: narrowOf(span) });
     return windowsOf(span, limits);
   });
   if (cut.length > limits.count)
@@ -70,6 +83,10 @@ export function inWindows<T extends { readonly launch: Step["launch"]; readonly 
       `the kernel '${launch.kernel.name}' needs ${cut.length} bindings, since this GPU binds ${sizeText(limits.bytes)} at once, and it has ${limits.count}: ${batchAdvice}`,
     );
   return { launch: { ...launch, kernel: windowedKernel(launch.kernel, windows) }, spans: cut };
+}
+
+function narrowOf({ stored = "f32" }: Span): NarrowFloat | undefined {
+  return stored === "f32" ? undefined : stored;
 }
 
 function windowsOf({ buffer, offset, bytes }: Span, limits: BindingLimits): Span[] {

@@ -62,7 +62,7 @@ export async function tuneModel<K>(
   const { tuning, sampling, text } = settings;
   await withDevice(context, async (device) => {
     const { model: reference, tokenizer } = await loadModelAndTokenizer(device, input("model"));
-    const loadPolicy = (): Promise<LoadedModel> => loadModel(device, input("model"));
+    const loadPolicy = (): Promise<LoadedModel> => loadModel(device, input("model"), { isTrained: true });
     for (const note of notesOn(reference)) context.message(note);
     const onPrepared: TunerInput["onPrepared"] = async ({ done, total, unit }, capture) => {
       context.progress(done, total, unit);
