@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { bf16ToF32, f16ToF32, f32ToBf16 } from "../server/common/floats.loops.ts";
 import { Random } from "../server/common/random.ts";
 import { emulatedMatrices } from "../test/support/emulated-matrices.ts";
 import { adapterHere } from "../test/support/software-gpu.ts";
@@ -6,7 +7,8 @@ import { KernelRunner } from "../test/support/webgpu-runner.ts";
 import { type MatrixTile, matricesLaunch } from "./matmul/matrices.ts";
 import { biasEpilogue, type MatmulShape } from "./matmul/shape.ts";
 import { planMatmul } from "./matmul/variants.ts";
-import { defineKernel, type Launch, plainFragment } from "./wgsl.ts";
+import { type Binding, defineKernel, type Kernel, type Launch, plainFragment } from "./wgsl.ts";
+import type { NarrowFloat } from "./widen.ts";
 import { WindowError, type Windows, windowedKernel } from "./windows.ts";
 
 function bodyInWindows(body: string): string {
@@ -34,11 +36,43 @@ it("refuses what is no access to a whole element", () => {
   expect(() => windowedKernel(kernel, new Map([["n", { count: 2, bytes: 256 }]]))).toThrow(WindowError);
 });
 
+it("widens each read of narrow values, in the window that has them", () => {
+  const x = { name: "x", type: "f32", access: "read" } as const;
+  const kernel = defineKernel({ name: "reads", bindings: [x], size: 1, body: "let a = x[at];" });
+  const windows = { count: 2, bytes: 256, stored: "bf16" } as const;
+  const { code, bindings } = windowedKernel(kernel, new Map([["x", windows]]));
+  expect(bindings.map(({ name, type }) => [name, type])).toEqual([
+    ["xWindow0", "u32"],
+    ["xWindow1", "u32"],
+  ]);
+  // 64 words of two values in the first window.
+  expect(code).toContain("if (place < 64u) { return xWindow0[place]; }\n  return xWindow1[place - 64u];");
+  expect(code).toContain("return widenBf16((xBits(place / 2u) >> (16u * (place % 2u))) & 0xffffu);");
+});
+
+it("refuses narrow values that a kernel writes, or reads as integers", () => {
+  const inBf16 = new Map([["x", { count: 1, bytes: 256, stored: "bf16" } as const]]);
+  const bound = (binding: Pick<Binding, "type" | "access">): Kernel =>
+    defineKernel({ name: "made up", bindings: [{ name: "x", ...binding }], size: 1, body: "" });
+  const writes = bound({ type: "f32", access: "read_write" });
+  expect(() => windowedKernel(writes, inBf16)).toThrow("'x', of f32 to read_write, cannot be bound as bf16");
+  const counts = bound({ type: "u32", access: "read" });
+  expect(() => windowedKernel(counts, inBf16)).toThrow("'x', of u32 to read, cannot be bound as bf16");
+});
+
 it("leaves a kernel alone whose tensors are bound whole", () => {
   const kernel = defineKernel({ name: "as it is", bindings: [], size: 1, body: "" });
   expect(windowedKernel(kernel, new Map([["y", { count: 1, bytes: 256 }]]))).toBe(kernel);
 });
 
+/** Tensors in one window each, of values in this form. */
+function inOneWindow(stored: Readonly<Record<string, NarrowFloat>>): Map<string, Windows> {
+  return new Map(
+    Object.entries(stored).map(([name, form]) => [name, { count: 1, bytes: Number.POSITIVE_INFINITY, stored: form }]),
+  );
+}
+
+type Values = Float32Array<ArrayBuffer>;
 type Buffers = Record<string, Float32Array<ArrayBuffer>>;
 
 describe.skipIf(adapterHere === undefined)("on an adapter, to the same bytes", () => {
@@ -69,6 +103,42 @@ describe.skipIf(adapterHere === undefined)("on an adapter, to the same bytes", (
     expect(Float32Array.of(...yWindow0, ...yWindow1)).toEqual(whole["y"]);
   }
 
+  it.each(["f16", "bf16"] as const)("every value of %s is widened to its bits in F32", async (stored) => {
+    const halves = Uint16Array.from({ length: 2 ** 16 }, (_, at) => at);
+    const body = "let at = group * 64u + lane; y[at] = bitcast<u32>(x[at]);";
+    const bindings = [
+      { name: "x", type: "f32", access: "read" },
+      { name: "y", type: "u32", access: "read_write" },
+    ] as const;
+    const kernel = defineKernel({ name: "bits", bindings, size: 64, body });
+    const launch: Launch = {
+      kernel: windowedKernel(kernel, inOneWindow({ x: stored })),
+      params: [],
+      grid: [1024, 1, 1],
+    };
+    const buffers = { xWindow0: new Uint32Array(halves.buffer), y: new Uint32Array(halves.length) };
+    const { y = new Float32Array() } = await runner.run([{ launch }], buffers, ["y"]);
+    const expected = new Float32Array(halves.length);
+    (stored === "f16" ? f16ToF32 : bf16ToF32)(halves, expected, 0);
+    expect(new Uint32Array(y.buffer)).toEqual(new Uint32Array(expected.buffer));
+  });
+
+  /** y of the launches with the values of `b` in BF16, and with the same values in F32. */
+  async function narrowAndWide(launches: readonly Launch[], { b, ...rest }: Buffers & { b: Values }): Promise<void> {
+    const bits = new Uint16Array(2 * Math.ceil(b.length / 2));
+    f32ToBf16(b, bits);
+    const wide = new Float32Array(b.length);
+    bf16ToF32(bits.subarray(0, b.length), wide, 0);
+    const plain = launches.map((launch) => ({ launch }));
+    const narrow = launches.map((launch) => {
+      return { launch: { ...launch, kernel: windowedKernel(launch.kernel, inOneWindow({ b: "bf16" })) } };
+    });
+    const expected = await runner.run(plain, { ...rest, b: wide }, ["y"]);
+    const found = await runner.run(narrow, { ...rest, bWindow0: new Uint32Array(bits.buffer) }, ["y"]);
+    expect(expected["y"]?.some((value) => value !== 0)).toBe(true);
+    expect(found["y"]).toEqual(expected["y"]);
+  }
+
   const shape: MatmulShape = {
     batch: 1,
     M: 37,
@@ -90,10 +160,9 @@ describe.skipIf(adapterHere === undefined)("on an adapter, to the same bytes", (
     const { steps, workspaces } = planMatmul(given, { kind: "tiles", tile, splits }, finish);
     const parts = Object.entries(workspaces).map(([name, size]) => [name, new Float32Array(size)] as const);
     const buffers = { a: normals(37 * 20, 1), b: normals(N * 20, 2), y: normals(37 * N, 3), bias: normals(N, 4) };
-    await bothWays(
-      steps.map(({ launch }) => launch),
-      { ...buffers, ...Object.fromEntries(parts) },
-    );
+    const launches = steps.map(({ launch }) => launch);
+    await bothWays(launches, { ...buffers, ...Object.fromEntries(parts) });
+    await narrowAndWide(launches, { ...Object.fromEntries(parts), ...buffers });
   });
 
   it("products by matrices whose results would be stored by whole matrices otherwise", async () => {
@@ -105,7 +174,9 @@ describe.skipIf(adapterHere === undefined)("on an adapter, to the same bytes", (
     const launch = matricesLaunch(given, { ...options, ...finish, mostBytes: 1024 });
     expect(launch.kernel.code).toContain("staging");
     expect(matricesLaunch(given, { ...options, ...finish }).kernel.code).not.toContain("staging");
-    await bothWays([launch], { a: normals(32 * 20, 1), b: normals(20 * 32, 2), y: new Float32Array(32 * 32) });
+    const buffers = { a: normals(32 * 20, 1), b: normals(20 * 32, 2), y: new Float32Array(32 * 32) };
+    await bothWays([launch], buffers);
+    await narrowAndWide([launch], buffers);
   });
 });
 

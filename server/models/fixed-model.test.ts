@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { expectClose } from "../../test/conformance/close-to.ts";
+import { gpuIsHere } from "../../test/conformance/devices.ts";
 import { modelFolder, type OracleModel } from "../../test/conformance/fixtures.ts";
 import { Random } from "../common/random.ts";
 import { createCpuDevice } from "../engine/cpu/device.ts";
@@ -12,6 +13,7 @@ import type { Device } from "../engine/device.ts";
 import { gradients } from "../engine/gradients.ts";
 import type { Values } from "../engine/graph.ts";
 import * as ops from "../engine/ops.ts";
+import { createGpuDevice } from "../engine/webgpu/device.ts";
 import { type LoadedModel, loadModel, saveModel, type WeightDtype } from "./checkpoint.ts";
 import { LogRatioScorer } from "./log-ratio.ts";
 import { addLora, linearTargets } from "./lora.ts";
@@ -74,21 +76,15 @@ describe("a large model", () => {
 
   it("has the gradients of adapters that its weights in F32 give", async () => {
     const path = await stored("gemma", "BF16");
-    const found: Record<string, Values>[] = [];
-    for (const device of [fixed, plain]) {
-      const base = await loadModel(device, path);
-      const targets = linearTargets(base, "all-linear");
-      const model = await addLora(device, base, { rank: 2, alpha: 4, targets }, Random.fromSeed(5));
-      const nodes = model.adapters.parameters.map(({ name, shape }) => ops.state(name, shape));
-      const loss = nextTokenLoss(model, [1, 6]);
-      const of = gradients(loss, nodes).map((gradient, at) => [`g${at}`, gradient ?? loss] as const);
-      const program = await device.compile({ stores: storesOf(model), outputs: { loss, ...Object.fromEntries(of) } });
-      const ids = Int32Array.of(2, 3, 5, 7, 11, 13);
-      found.push(await program.run({ ids, positions: plainPositions([1, 6]), targets: targetsOf(ids, [1, 6]) }));
-    }
-    const [own = {}, wide = {}] = found;
+    const [own, wide] = [await adapterGradients(fixed, path), await adapterGradients(plain, path)];
     expect(Object.keys(own).length).toBeGreaterThan(20);
     expect(own).toEqual(wide);
+  });
+
+  it("is held fixed even where all of its weights are to be trained, which the device has no room for", async () => {
+    const model = await loadModel(fixed, modelFolder("gemma"), { isTrained: true });
+    expect(model.isFixed).toBe(true);
+    await model.store.dispose();
   });
 
   it.each(peft.cases)("gives the logits that PEFT gives with adapters, which stay adapters: $name", async (one) => {
@@ -127,6 +123,52 @@ describe("a large model", () => {
     expect(counted.created()).toBe(2);
   });
 });
+
+describe.skipIf(!gpuIsHere)("a large model on the GPU", () => {
+  let plain: Device;
+  let fixed: Device;
+  let folder = "";
+  beforeAll(async () => {
+    plain = await createGpuDevice();
+    fixed = await createGpuDevice({ fixedFrom: 0 });
+    folder = await mkdtemp(join(tmpdir(), "lfp-fixed-"));
+    await saveModel(await loadModel(plain, modelFolder("gemma")), folder, { dtype: "BF16" });
+  });
+  afterAll(async () => {
+    await plain.close();
+    await fixed.close();
+    await rm(folder, { recursive: true });
+  });
+
+  it("in BF16 has the loss and the gradients of adapters that its weights in F32 give", async () => {
+    const [own, wide] = [await adapterGradients(fixed, folder), await adapterGradients(plain, folder)];
+    expect(Object.keys(own).length).toBeGreaterThan(20);
+    expect(own).toEqual(wide);
+  });
+
+  it("is held fixed unless all of its weights are to be trained", async () => {
+    const read = await loadModel(fixed, folder);
+    const trained = await loadModel(fixed, folder, { isTrained: true });
+    expect([read.isFixed, trained.isFixed]).toEqual([true, undefined]);
+    const name = "model.embed_tokens.weight";
+    expect(await read.store.read(name)).toEqual(await trained.store.read(name));
+    await trained.store.write(name, await read.store.read(name));
+    for (const { store } of [read, trained]) await store.dispose();
+  });
+});
+
+/** The loss of a text, and the gradients of adapters of every matrix, by number. */
+async function adapterGradients(device: Device, folder: string): Promise<Record<string, Values>> {
+  const base = await loadModel(device, folder);
+  const targets = linearTargets(base, "all-linear");
+  const model = await addLora(device, base, { rank: 2, alpha: 4, targets }, Random.fromSeed(5));
+  const nodes = model.adapters.parameters.map(({ name, shape }) => ops.state(name, shape));
+  const loss = nextTokenLoss(model, [1, 6]);
+  const of = gradients(loss, nodes).map((gradient, at) => [`g${at}`, gradient ?? loss] as const);
+  const program = await device.compile({ stores: storesOf(model), outputs: { loss, ...Object.fromEntries(of) } });
+  const ids = Int32Array.of(2, 3, 5, 7, 11, 13);
+  return await program.run({ ids, positions: plainPositions([1, 6]), targets: targetsOf(ids, [1, 6]) });
+}
 
 /** The same device, counting the times that weights are moved onto it, and their bytes as asked for and as moved. */
 async function countingReads(

@@ -7,7 +7,7 @@ import { gatherLogProbsInPlaceLaunch, gatherLogProbsLaunch } from "../../../kern
 import { type Node, type NodeOf, topologicalOrder } from "../graph.ts";
 import { matmulShapeOf, runProduct } from "./lower-matmul.ts";
 import type { Lowering } from "./lowering-types.ts";
-import { partAlignment, partOf, type Value } from "./values.ts";
+import { partAlignmentOf, partOf, type Value } from "./values.ts";
 
 /**
  * Maximum elements of logits materialised at once: 128 MiB, which every adapter binds and at which products run at
@@ -84,7 +84,7 @@ function productOf(node: Node, gradient: Node | undefined): GradientProduct | un
 
 function lowerForward(group: RowLogits, logProbs: Node, lowering: Lowering): void {
   const [rows, ids] = [lowering.read(group.logits.inputs[0]), lowering.read(group.ids)];
-  const chunks = chunksOf(group.logits, lowering.mostLogits);
+  const chunks = chunksOf(group.logits, lowering.mostLogits, partAlignmentOf(rows));
   const logits = scratchFor(group, chunks, lowering);
   if (chunks.length === 1) group.held = logits;
   for (const chunk of chunks) {
@@ -105,7 +105,7 @@ function lowerBoth(
   // This read also lowers the log-probabilities, if the gradient depends on them.
   const slopes = lowering.read(gradient.inputs[2]);
   const others = group.products.map(({ node }) => lowering.read(node.inputs[1]));
-  const chunks = chunksOf(group.logits, lowering.mostLogits);
+  const chunks = chunksOf(group.logits, lowering.mostLogits, Math.max(...[rows, ...others].map(partAlignmentOf)));
   const logits = group.held ?? scratchFor(group, chunks, lowering);
   const logProbs =
     waited || group.logProbs === undefined ? lowering.scratch(ids.size) : lowering.result(group.logProbs);
@@ -131,10 +131,10 @@ interface Chunk {
 }
 
 /** Splits the rows into nearly equal chunks, each aligned as bindings require. */
-function chunksOf({ shape: [N = 1, V = 1] }: Node, most: number): Chunk[] {
+function chunksOf({ shape: [N = 1, V = 1] }: Node, most: number, alignment: number): Chunk[] {
   if (N * V <= most) return [{ N, start: 0, rows: N }];
-  const atOnce = Math.max(1, Math.floor(most / V / partAlignment)) * partAlignment;
-  const even = Math.ceil(N / Math.ceil(N / atOnce) / partAlignment) * partAlignment;
+  const atOnce = Math.max(1, Math.floor(most / V / alignment)) * alignment;
+  const even = Math.ceil(N / Math.ceil(N / atOnce) / alignment) * alignment;
   return Array.from({ length: Math.ceil(N / even) }, (_, at) => ({
     N,
     start: at * even,

@@ -26,7 +26,7 @@ export class GpuStateStore implements StateStore {
   readonly names: readonly string[];
   readonly #context: GpuContext;
   readonly #held: ReadonlyMap<string, HeldState>;
-  readonly #onDispose: ShareOptions["onDispose"];
+  #onDispose: ShareOptions["onDispose"];
   /** Undefined once the store is disposed of. */
   #arenas: readonly Arenas[] | undefined;
 
@@ -83,14 +83,15 @@ export class GpuStateStore implements StateStore {
     });
   }
 
-  dispose(): Promise<void> {
-    return this.#context.inTurn(async () => {
-      const arenas = this.#arenas;
-      if (arenas === undefined) return;
+  async dispose(): Promise<void> {
+    const onDispose = this.#onDispose;
+    this.#onDispose = undefined;
+    await this.#context.inTurn(async () => {
+      for (const arena of this.#arenas ?? []) arena.release();
       this.#arenas = undefined;
-      for (const arena of arenas) arena.release();
-      await this.#onDispose?.();
     });
+    // Not in the turn: it may dispose of other stores, each in a turn of its own.
+    await onDispose?.();
   }
 
   #state(name: string): HeldState {

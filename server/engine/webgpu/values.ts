@@ -35,8 +35,10 @@ export interface Step {
 
 /** WebGPU's alignment of binding offsets, in bytes. */
 export const bindingAlignment = 256;
-/** Alignment of the starts of parts, in elements of any kind. */
-export const partAlignment = bindingAlignment / 2;
+/** Alignment of the starts of a value's parts, in elements. */
+export function partAlignmentOf(value: Pick<Value, "stored">): number {
+  return bindingAlignment / elementBytesOf(value);
+}
 
 /** Elements `start` to `start + size` of a value, as kernels bind them. */
 export function partOf(value: Value, start: number, size: number): Value {
