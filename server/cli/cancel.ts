@@ -4,6 +4,7 @@ import { cancelSweep } from "../pipeline/sweep/run-sweep.ts";
 import { cancelRun } from "../runs/jobs.ts";
 import { runStatus } from "../runs/run-status.ts";
 import { describeState } from "../runs/state-words.ts";
+import type { OnWait } from "../runs/submission-lease.ts";
 import { type CommandResult, defineCommand } from "./command.ts";
 import { option } from "./options.ts";
 import { existingRun } from "./status.ts";
@@ -13,10 +14,11 @@ export const cancel = defineCommand({
   about: `Asks a run to stop: it finishes its step, saves a checkpoint and ends. Nothing is lost; running it again goes on from there. RUN may be the folder of a sweep, of the report over seeds or of a calibration: then whatever works on it and all its runs.`,
   options: { grace: option.number("seconds to wait before the process is ended by force", 30, { min: 0, max: 3600 }) },
   positionals: ["RUN"],
-  run: async ({ options, positionals: [run = ""] }): Promise<CommandResult> => {
-    if ((await memberFolders(resolve(run))) !== undefined) return await cancelAll(resolve(run), options.grace * 1000);
+  run: async ({ options, positionals: [run = ""], note }): Promise<CommandResult> => {
+    if ((await memberFolders(resolve(run))) !== undefined)
+      return await cancelAll(resolve(run), options.grace * 1000, note);
     const folder = await existingRun(run);
-    const hasStopped = await cancelRun(folder, options.grace * 1000);
+    const hasStopped = await cancelRun(folder, options.grace * 1000, note);
     const { state } = await runStatus(folder);
     const text = hasStopped
       ? `${folder}: ${describeState(state)}`
@@ -25,8 +27,8 @@ export const cancel = defineCommand({
   },
 });
 
-async function cancelAll(folder: string, graceMs: number): Promise<CommandResult> {
-  const stopped = await cancelSweep(folder, graceMs);
+async function cancelAll(folder: string, graceMs: number, note: OnWait): Promise<CommandResult> {
+  const stopped = await cancelSweep(folder, graceMs, note);
   const text = stopped.length === 0 ? "nothing works on its runs" : `stopped ${stopped.join(", ")}`;
   return { json: { folder, stopped }, text: `${folder}: ${text}` };
 }

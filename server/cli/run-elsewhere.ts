@@ -50,7 +50,7 @@ async function submitUnlessThere(
 ): Promise<boolean> {
   const options = ["--device", io.device];
   try {
-    await submitExperimentRun(run, ownCommand(), process.cwd(), { options, place, isAgain });
+    await submitExperimentRun(run, ownCommand(), process.cwd(), { options, place, isAgain, onWait: io.note });
     return true;
   } catch (error) {
     if (io.isDetached || !(error instanceof JobThereError || error instanceof LockedError)) throw error;

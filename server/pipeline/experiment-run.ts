@@ -4,6 +4,7 @@ import type { Place } from "../runs/executor-settings.ts";
 import { submitRun } from "../runs/jobs.ts";
 import { prepareRun, runPaths } from "../runs/run-folder.ts";
 import { runWork } from "../runs/run-status.ts";
+import type { OnWait } from "../runs/submission-lease.ts";
 import { presetNames } from "./experiment/presets.ts";
 import { loadExperiment, parseExperiment } from "./experiment/resolve.ts";
 import type { Experiment } from "./experiment/schema.ts";
@@ -71,9 +72,9 @@ export async function submitExperimentRun(
   run: Pick<ExperimentRun, "folder" | "experimentFile">,
   program: readonly [string, ...string[]],
   cwd: string,
-  { place, ...more }: SubmitOptions = {},
+  { place, onWait, ...more }: SubmitOptions = {},
 ): Promise<void> {
-  await submitRun(experimentJob(run, program, cwd, more), place);
+  await submitRun(experimentJob(run, program, cwd, more), place, onWait);
 }
 
 /**
@@ -102,4 +103,6 @@ export interface JobOptions {
 export interface SubmitOptions extends JobOptions {
   /** Where it runs; on this machine unless given. */
   readonly place?: Place;
+  /** See `submitRun`. */
+  readonly onWait?: OnWait;
 }

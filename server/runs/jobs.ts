@@ -1,6 +1,6 @@
 /** Starting and stopping runs, with any executor. */
 import { mkdir } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { invariant, LfpError } from "../common/errors.ts";
 import { hasEnded } from "../protocol/run-events.ts";
@@ -13,9 +13,10 @@ import { disk, remove } from "./files.ts";
 import { type JobRecord, jobNameOf } from "./job-record.ts";
 import { noteOwnJob } from "./own-jobs.ts";
 import { readRecord, runPaths } from "./run-folder.ts";
-import { Lock, LockedError, lockHolder } from "./run-lock.ts";
+import { type Lock, LockedError, lockHolder } from "./run-lock.ts";
 import { executorOf, runStatus, runWork } from "./run-status.ts";
 import { stopProcess, trueWithin } from "./stop-process.ts";
+import { leaseOf, type OnWait, submissionLease } from "./submission-lease.ts";
 
 /** A run has been submitted already and is queued, or works where no process can be named. */
 export class JobThereError extends LfpError {
@@ -28,17 +29,20 @@ export class JobThereError extends LfpError {
   }
 }
 
+/** A run of an array that another process is submitting is left to that one. */
+const ARRAY_LEASE_MS = 1000;
+
 /** This machine, the default place of runs. */
 const HERE: Place = { executor: "local", settings: {} };
 
 /**
  * Starts a run that outlives the caller, and writes its record to the run's folder. One process at a time submits a run,
- * and one that comes to go on with a run (`isAgain`) after another did finds it taken. Throws `LockedError` or
+ * and one that comes to go on with a run (`isAgain`) after another did finds it taken; `onWait` hears of a wait. Throws `LockedError` or
  * `JobThereError` where something works on the run or is queued to, and what the executor's `submit` throws.
  */
-export async function submitRun(job: JobSpec, place: Place = HERE): Promise<JobRecord> {
+export async function submitRun(job: JobSpec, place: Place = HERE, onWait?: OnWait): Promise<JobRecord> {
   await mkdir(job.runFolder, { recursive: true });
-  const lease = await submissionLease(job.runFolder);
+  const lease = await submissionLease(job.runFolder, { onWait });
   try {
     await refuseUnlessFree(job);
     return await submitFree(job, place);
@@ -87,7 +91,7 @@ export async function submitRuns(
     for (const job of jobs) {
       await mkdir(job.runFolder, { recursive: true });
       try {
-        leases.push(await submissionLease(job.runFolder, ARRAY_LEASE_MS));
+        leases.push(await submissionLease(job.runFolder, { limitMs: ARRAY_LEASE_MS }));
         await refuseUnlessFree(job);
         await clearCancelRequest(job.runFolder);
       } catch (error) {
@@ -137,42 +141,14 @@ function errorOf(error: unknown): Error {
   throw error;
 }
 
-/** Longer than a cluster's command may take. */
-const LEASE_MS = 90_000;
-/** A run of an array that another process is submitting is left to that one. */
-const ARRAY_LEASE_MS = 1000;
-
-function leaseOf(folder: string): string {
-  return join(runPaths(folder).jobs, "submission");
-}
-
-/** The right to submit a run, once whoever is submitting it has done so. Throws `LockedError` where that takes too long. */
-async function submissionLease(folder: string, limitMs = LEASE_MS): Promise<Lock> {
-  const purpose = `submitting run ${basename(folder)}`;
-  let lease: Lock | undefined;
-  let refusal: LockedError | undefined;
-  const acquire = async (): Promise<boolean> => {
-    try {
-      lease = await Lock.acquire(leaseOf(folder), `run ${basename(folder)}`, purpose);
-    } catch (error) {
-      if (!(error instanceof LockedError)) throw error;
-      refusal = error;
-    }
-    return lease !== undefined;
-  };
-  await trueWithin(limitMs, acquire);
-  if (lease === undefined) throw refusal;
-  return lease;
-}
-
 /**
  * Stops the job or process that works on a run or waits to, and returns when it is gone; false if there was nothing to
- * stop. A run whose job ended for a passing reason stays as it is then, whoever watches it. Throws what the executor's
- * `cancel` throws.
+ * stop. A run whose job ended for a passing reason stays as it is then, whoever watches it. `onWait` hears of a wait for
+ * somebody who is submitting the run. Throws what the executor's `cancel` throws, and `LockedError`.
  */
-export async function cancelRun(folder: string, graceMs?: number): Promise<boolean> {
+export async function cancelRun(folder: string, graceMs?: number, onWait?: OnWait): Promise<boolean> {
   const isSubmitted = (await lockHolder(leaseOf(folder))) !== undefined;
-  if ((isSubmitted || (await runWork(folder)).mayGoOn) && (await endForGood(folder))) return true;
+  if ((isSubmitted || (await runWork(folder)).mayGoOn) && (await endForGood(folder, onWait))) return true;
   const { state, job, process } = await runWork(folder);
   if (state === "gone") return false;
   if (job !== undefined && (await executorOf(job).state(folder, job)).state !== "gone")
@@ -187,8 +163,8 @@ export async function cancelRun(folder: string, graceMs?: number): Promise<boole
  * Waits for whoever is submitting a run, and notes that the run is not to go on by itself; false if there is nothing that
  * it could go on from, or another job has gone on with it.
  */
-async function endForGood(folder: string): Promise<boolean> {
-  const lease = await submissionLease(folder);
+async function endForGood(folder: string, onWait: OnWait | undefined): Promise<boolean> {
+  const lease = await submissionLease(folder, { onWait });
   try {
     const { mayGoOn, job } = await runWork(folder);
     const name = jobNameOf(job);

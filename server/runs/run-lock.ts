@@ -20,14 +20,23 @@ export const LockHolder = z.object({
 });
 export type LockHolder = z.infer<typeof LockHolder>;
 
+/** A holder that is alive, or may be. */
+export interface LivingHolder extends LockHolder {
+  /**
+   * When it counts as dead, in Unix milliseconds by the file server's clock, unless it gives another sign of life; absent
+   * where its process is seen from here.
+   */
+  readonly deadAtMs?: number;
+}
+
 /** Another process holds the requested lock. */
 export class LockedError extends LfpError {
   readonly code = "locked";
-  readonly holder: LockHolder;
+  readonly holder: LivingHolder;
 
-  constructor(what: string, holder: LockHolder) {
+  constructor(what: string, holder: LivingHolder) {
     super(
-      `${what} is held by ${describeHolder(holder)}. Wait for it, or stop it with \`lfp cancel\`, then run this again.`,
+      `${what} is held by ${describeHolder(holder)}.${describeSilence(holder)} Wait for it, or stop it with \`lfp cancel\`, then run this again.`,
     );
     this.holder = holder;
   }
@@ -129,7 +138,7 @@ export class Lock {
 }
 
 /** The living holder of a lock folder; `undefined` when it is free. */
-export async function lockHolder(folder: string): Promise<LockHolder | undefined> {
+export async function lockHolder(folder: string): Promise<LivingHolder | undefined> {
   if ((await unlessMissing(stat(folder))) === undefined) return undefined;
   for (;;) {
     const number = await highestNumber(folder);
@@ -148,6 +157,13 @@ export function isLockLost(signal: AbortSignal): boolean {
 /** For people: `process 4711 on lab-3 (run imdb-quick, since 2026-01-01T10:00:00.000Z)`. */
 export function describeHolder(holder: LockHolder): string {
   return `${describeProcess(holder.process)} (${holder.purpose}, since ${holder.since})`;
+}
+
+/** For people, a sentence after a blank: when a holder that is not seen from here counts as dead; empty for one that is. */
+export function describeSilence({ process: { host }, deadAtMs }: LivingHolder): string {
+  if (deadAtMs === undefined) return "";
+  const at = new Date(deadAtMs).toISOString();
+  return ` Whether that process is alive cannot be seen from here: it counts as dead at ${at}, unless ${host} gives another sign of it.`;
 }
 
 const HOLDER = "holder.json";
@@ -177,7 +193,7 @@ async function livingHolder(
   number: number,
   now: () => number | Promise<number>,
   job?: string,
-): Promise<LockHolder | undefined> {
+): Promise<LivingHolder | undefined> {
   const text = await textIfThere(join(folder, String(number), HOLDER), "record");
   if (text === undefined) return undefined;
   const holder = parseHolder(text);
@@ -189,7 +205,8 @@ async function livingHolder(
   const isOwn = job !== undefined && holder.job === job;
   const limitMs = liveness === "elsewhere" && !isOwn ? SILENT_ELSEWHERE_MS : SILENT_OTHER_BOOT_MS;
   const beat = await unlessMissing(stat(join(folder, String(number), HEARTBEAT)));
-  return beat !== undefined && (await now()) - beat.mtimeMs < limitMs ? holder : undefined;
+  if (beat === undefined || (await now()) - beat.mtimeMs >= limitMs) return undefined;
+  return { ...holder, deadAtMs: beat.mtimeMs + limitMs };
 }
 
 /**

@@ -2,8 +2,9 @@ import { basename } from "node:path";
 import { cancelRun } from "../../runs/jobs.ts";
 import { type EndedRun, type ManyRuns, runMany } from "../../runs/many-runs.ts";
 import { describeProcess, livenessOf } from "../../runs/process-identity.ts";
-import { Lock, type LockHolder, lockHolder } from "../../runs/run-lock.ts";
+import { describeSilence, type LivingHolder, Lock, lockHolder } from "../../runs/run-lock.ts";
 import { GRACE_MS, NotStoppedError, trueWithin } from "../../runs/stop-process.ts";
+import type { OnWait } from "../../runs/submission-lease.ts";
 import { sweepLock } from "./manifest.ts";
 import { memberFolders } from "./members.ts";
 import { NoSweepError, type PlacedRun } from "./sweep-folder.ts";
@@ -45,14 +46,14 @@ export async function runSweep(folder: string, { open, onRuns, ...many }: SweepW
  * Returns the names of the runs that were stopped. Throws `NotStoppedError`, `NoSweepError`, `SweepFolderError` and, once
  * all others are stopped, what `cancelRun` throws of a run.
  */
-export async function cancelSweep(folder: string, graceMs?: number): Promise<string[]> {
+export async function cancelSweep(folder: string, graceMs?: number, onWait?: OnWait): Promise<string[]> {
   const runs = await memberFolders(folder);
   if (runs === undefined) throw new NoSweepError(folder);
   const holder = await lockHolder(sweepLock(folder));
   if (holder !== undefined) await endSubmitter(holder, graceMs);
   const ends = await Promise.allSettled(
     // The folder's own run makes something of the others.
-    [...runs, folder].map(async (run) => ((await cancelRun(run, graceMs)) ? [basename(run)] : [])),
+    [...runs, folder].map(async (run) => ((await cancelRun(run, graceMs, onWait)) ? [basename(run)] : [])),
   );
   return ends.flatMap((end) => {
     if (end.status === "rejected") throw end.reason;
@@ -60,9 +61,12 @@ export async function cancelSweep(folder: string, graceMs?: number): Promise<str
   });
 }
 
-async function endSubmitter({ process: submitter }: LockHolder, graceMs = GRACE_MS): Promise<void> {
+async function endSubmitter(holder: LivingHolder, graceMs = GRACE_MS): Promise<void> {
+  const { process: submitter } = holder;
   if ((await livenessOf(submitter)) !== "alive")
-    throw new NotStoppedError(`The sweep is worked on by ${describeProcess(submitter)}: stop it there.`);
+    throw new NotStoppedError(
+      `The sweep is worked on by ${describeProcess(submitter)}: stop it there.${describeSilence(holder)}`,
+    );
   process.kill(submitter.pid, "SIGTERM");
   // It stops its runs before it ends.
   if (!(await trueWithin(graceMs + END_MS, async () => (await livenessOf(submitter)) === "gone")))
