@@ -57,8 +57,8 @@ export class AblationEdit {
   static async create(device: Device, dictionaries: readonly AblatedDictionary[]): Promise<AblationEdit> {
     const controls = await device.createState(
       dictionaries.flatMap(({ name, features }) => [
-        { name: strengthName(name), shape: [1, features], values: undefined },
-        { name: levelName(name), shape: [1, features], values: undefined },
+        { name: scaleName(name), shape: [1, features], values: undefined },
+        { name: offsetName(name), shape: [1, features], values: undefined },
         { name: gateName(name), shape: [1, 1], values: undefined },
       ]),
     );
@@ -82,8 +82,9 @@ export class AblationEdit {
   async set(changes: ReadonlyMap<string, DictionaryChange>): Promise<void> {
     for (const { name, features } of this.#dictionaries) {
       const change = changes.get(name);
-      await this.#controls.write(strengthName(name), change?.strength.slice() ?? new Float32Array(features));
-      await this.#controls.write(levelName(name), change?.level.slice() ?? new Float32Array(features));
+      const none = (): Float32Array => new Float32Array(features);
+      await this.#controls.write(scaleName(name), change === undefined ? none() : scaleOf(change));
+      await this.#controls.write(offsetName(name), change === undefined ? none() : offsetOf(change));
       await this.#controls.write(gateName(name), Float32Array.of(Number(change?.reconstruct ?? false)));
     }
   }
@@ -101,15 +102,26 @@ export class AblationEdit {
   }
 }
 
+/** Both changes by one product: x (1 - g) + g b - (f (s - g) - s t) W, with strengths s = 1 - k, the gate g and x̂ = f W + b. */
 function changedBy(x: Node, { name, features, encode, decoder, decoderBias }: AblatedDictionary): Node {
-  const f = encode(x);
-  const strength = ops.state(strengthName(name), [1, features]);
-  const level = ops.state(levelName(name), [1, features]);
-  const removed = ops.matmul(ops.mul(ops.sub(f, level), strength), decoder);
-  const error = ops.sub(x, ops.add(ops.matmul(f, decoder), decoderBias));
-  return ops.sub(ops.sub(x, removed), ops.mul(error, ops.state(gateName(name), [1, 1])));
+  const scale = ops.state(scaleName(name), [1, features]);
+  const offset = ops.state(offsetName(name), [1, features]);
+  const gate = ops.state(gateName(name), [1, 1]);
+  const removed = ops.matmul(ops.sub(ops.mul(encode(x), scale), offset), decoder);
+  const kept = ops.add(ops.mul(x, ops.affine(gate, -1, 1)), ops.mul(gate, decoderBias));
+  return ops.sub(kept, removed);
 }
 
-const strengthName = (name: string): string => `ablate.${name}.strength`;
-const levelName = (name: string): string => `ablate.${name}.level`;
+/** s - g of each feature, [F]. */
+function scaleOf({ strength, reconstruct }: DictionaryChange): Float32Array {
+  return strength.map((value) => value - Number(reconstruct));
+}
+
+/** s t of each feature, [F]. */
+function offsetOf({ strength, level }: DictionaryChange): Float32Array {
+  return strength.map((value, feature) => value * (level[feature] ?? 0));
+}
+
+const scaleName = (name: string): string => `ablate.${name}.scale`;
+const offsetName = (name: string): string => `ablate.${name}.offset`;
 const gateName = (name: string): string => `ablate.${name}.reconstruct`;

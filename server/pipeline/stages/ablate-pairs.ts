@@ -13,7 +13,7 @@ type Inputs = SetInput | "model" | "tuned" | "texts" | "saes";
 /** Removes features of a model that was tuned on pairs, and measures what held-out preferences lose, beside controls. */
 export const ablatePairsStage: Stage<AblatePairsSettings, Inputs> = {
   name: "ablate-pairs",
-  codeVersion: 3,
+  codeVersion: 4,
   run: async (context) => {
     const { settings, input, output } = context;
     const sets = await setsOf(context);

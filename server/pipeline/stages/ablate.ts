@@ -24,7 +24,7 @@ type Context = StageContext<AblateSettings, Inputs>;
 /** Removes the features that represent the task, and measures the effect beside its controls. */
 export const ablateStage: Stage<AblateSettings, Inputs> = {
   name: "ablate",
-  codeVersion: 4,
+  codeVersion: 5,
   run: async (context) => {
     const { settings, input, output } = context;
     const sets = await setsOf(context);
