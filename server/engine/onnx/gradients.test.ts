@@ -86,6 +86,14 @@ it("the gradients of slices that fill an axis are one concatenation, in any orde
   expect([...values]).toEqual([3, 5, 5, 5, 2, 2, 3, 5, 5, 5, 2, 2]);
 });
 
+it("sums of sums of parts are looked at once each, however often they are summed", () => {
+  const x = ops.input("x", [6]);
+  // Terms by Fibonacci's numbers: 10^12 at the end. What overlaps is added.
+  let [before, last] = [ops.pad(ops.slice(x, 0, 0, 2), 0, 0, 4), ops.pad(ops.slice(x, 0, 1, 3), 0, 0, 4)];
+  for (let at = 0; at < 60; at++) [before, last] = [last, ops.add(before, last)];
+  expect(loweredFor([last]).filter(({ op }) => op === "Add")).toHaveLength(60);
+});
+
 it.each([
   ["overlap", [0, 4], [2, 6], [2, 2, 5, 5, 3, 3]],
   ["leave a hole", [0, 2], [4, 6], [2, 2, 0, 0, 3, 3]],

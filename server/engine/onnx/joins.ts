@@ -12,13 +12,12 @@ interface Part {
 
 /** The sum as a concatenation, if its terms are parts that fill one axis without overlap; undefined where they do not. */
 export function joined(node: NodeOf<"add">, e: Emitter): Value | undefined {
-  const parts = termsOf(node).map(partOf);
-  const sorted = parts.flatMap((part) => part ?? []).toSorted((a, b) => a.start - b.start);
-  const [first] = sorted;
-  if (first === undefined || sorted.length < parts.length) return undefined;
-  const { axis } = first;
+  const together = extentOf(node);
+  if (together === undefined || together.length !== node.shape[together.axis]) return undefined;
+  const { axis } = together;
+  const sorted = partsOf(node).toSorted((a, b) => a.start - b.start);
   const starts = [...sorted.slice(1).map(({ start }) => start), node.shape[axis]];
-  const fills = first.start === 0 && sorted.every((part, at) => part.axis === axis && part.end === starts[at]);
+  const fills = sorted[0]?.start === 0 && sorted.every((part, at) => part.end === starts[at]);
   return fills
     ? e.emit(
         "Concat",
@@ -28,9 +27,41 @@ export function joined(node: NodeOf<"add">, e: Emitter): Value | undefined {
     : undefined;
 }
 
-/** The terms of nested sums. */
-function termsOf(node: Node): Node[] {
-  return node.op === "add" ? node.inputs.flatMap(termsOf) : [node];
+/** What a sum's parts cover, if they lie along one axis and are no longer than it: overlaps count twice. */
+interface Extent {
+  readonly axis: number;
+  readonly length: number;
+}
+
+/** Known sums: each is part of the sums around it, which are lowered after it. */
+const extents = new WeakMap<Node, Extent | "none">();
+
+function extentOf(node: Node): Extent | undefined {
+  const known = extents.get(node) ?? newExtent(node) ?? "none";
+  extents.set(node, known);
+  return known === "none" ? undefined : known;
+}
+
+function newExtent(node: Node): Extent | undefined {
+  const part = partOf(node);
+  if (part !== undefined) return { axis: part.axis, length: part.end - part.start };
+  if (node.op !== "add") return undefined;
+  const [a, b] = node.inputs.map(extentOf);
+  if (a === undefined || b === undefined || a.axis !== b.axis) return undefined;
+  const length = a.length + b.length;
+  return length <= (node.shape[a.axis] ?? 0) ? { axis: a.axis, length } : undefined;
+}
+
+/** The parts of a sum that has an extent. */
+function partsOf(node: Node): Part[] {
+  const parts: Part[] = [];
+  const rest = [node];
+  for (let next = rest.pop(); next !== undefined; next = rest.pop()) {
+    const part = partOf(next);
+    if (part === undefined) rest.push(...next.inputs);
+    else parts.push(part);
+  }
+  return parts;
 }
 
 function partOf(node: Node): Part | undefined {
