@@ -13,6 +13,7 @@ declare module "@huggingface/tokenizers" {
   export class Tokenizer {
     constructor(tokenizer: object, config: object);
     encode(text: string, options?: { readonly add_special_tokens?: boolean }): { readonly ids: readonly number[] };
+    decode(ids: number[]): string;
   }
 }
 
@@ -86,7 +87,7 @@ export async function loadTextEncoder(folder: string, kind: TextEncoderKind): Pr
   const held = Array.isArray(model.vocab) ? [model.vocab.length - 1] : Object.values(model.vocab);
   const ids = [...held, ...added_tokens.map(({ id }) => id)];
   try {
-    return encoderOf(new Tokenizer(file.data, {}), largest(ids) + 1);
+    return encoderOf(new Tokenizer(file.data, {}), largest(ids) + 1, new Set(added_tokens.map(({ id }) => id)));
   } catch (cause) {
     throw new ClassifierTokenizerError(path, kindsInWords[kind], messageOf(cause));
   }
@@ -104,8 +105,8 @@ export async function readModelMaxLength(folder: string): Promise<number | undef
   return most !== undefined && Number.isSafeInteger(most) ? most : undefined;
 }
 
-function encoderOf(tokenizer: Tokenizer, vocabSize: number): TextEncoder {
-  const { before, after } = template(tokenizer);
+function encoderOf(tokenizer: Tokenizer, vocabSize: number, added: ReadonlySet<number>): TextEncoder {
+  const { before, after } = template(tokenizer, vocabSize, added);
   return {
     vocabSize,
     encode: (text, most) => {
@@ -117,12 +118,22 @@ function encoderOf(tokenizer: Tokenizer, vocabSize: number): TextEncoder {
   };
 }
 
-/** The special tokens around a text, found with one of a single letter. */
-function template(tokenizer: Tokenizer): { before: readonly number[]; after: readonly number[] } {
-  const { ids: plain } = tokenizer.encode("a", { add_special_tokens: false });
-  const { ids } = tokenizer.encode("a");
-  const start = ids.findIndex((_, at) => plain.every((id, offset) => ids[at + offset] === id));
-  return { before: ids.slice(0, start), after: ids.slice(start + plain.length) };
+/** The special tokens around a text, found with one that has tokens of its own: a letter, or what a token stands for. */
+function template(
+  tokenizer: Tokenizer,
+  vocabSize: number,
+  added: ReadonlySet<number>,
+): { before: readonly number[]; after: readonly number[] } {
+  for (let id = -1; id < vocabSize; id++) {
+    if (added.has(id)) continue;
+    const text = id < 0 ? "a" : tokenizer.decode([id]);
+    const { ids: plain } = tokenizer.encode(text, { add_special_tokens: false });
+    if (plain.length === 0) continue;
+    const { ids } = tokenizer.encode(text);
+    const start = ids.findIndex((_, at) => plain.every((own, offset) => ids[at + offset] === own));
+    return { before: ids.slice(0, start), after: ids.slice(start + plain.length) };
+  }
+  throw new RangeError("no text has a token in it");
 }
 
 function largest(values: readonly number[]): number {
