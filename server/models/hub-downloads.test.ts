@@ -18,6 +18,7 @@ import {
   useHubModel,
   weights,
 } from "../../test/support/hub-model.ts";
+import { isReadFromWeights } from "./classifiers/kinds.ts";
 import {
   DiskTooSmallError,
   DownloadCancelledError,
@@ -210,9 +211,35 @@ test("a classifier without safetensors comes as its ONNX file with the weights b
   };
   hub.repositories.set(ID, { branches: { main: COMMIT }, commits: { [COMMIT]: stored } });
   expect(await failing()).toBeInstanceOf(NoWeightsError);
-  const { folder } = await resolve({ onnx: true });
+  const { folder } = await resolve({ onnxUnless: isReadFromWeights });
   expect((await fs.readdir(join(folder, "onnx"))).sort()).toEqual(["model.onnx", "model.onnx_data"]);
   expect(await fs.readFile(join(folder, "onnx/model.onnx"))).toEqual(stored["onnx/model.onnx"]);
-  expect(await resolve({ onnx: true, download: false })).toMatchObject({ folder, source: "cache" });
+  expect(await resolve({ onnxUnless: isReadFromWeights, download: false })).toMatchObject({ folder, source: "cache" });
   expect(await failing({ download: false })).toBeInstanceOf(NotCachedError);
+});
+
+test.each([
+  { type: "electra", read: "onnx/model.onnx", not: "model.safetensors" },
+  { type: "distilbert", read: "model.safetensors", not: "onnx/model.onnx" },
+])("of a classifier of type $type that has both, only $read is fetched", async ({ type, read, not }) => {
+  const config = Buffer.from(JSON.stringify({ model_type: type }));
+  const stored = { ...files, "config.json": config, "onnx/model.onnx": noise(3000, 8) };
+  hub.repositories.set(ID, { branches: { main: COMMIT }, commits: { [COMMIT]: stored } });
+  const { folder } = await resolve({ onnxUnless: isReadFromWeights });
+  const fetched = hub.filesSeen().map(({ path }) => path);
+  expect(fetched.some((path) => path.endsWith(read))).toBe(true);
+  expect(fetched.some((path) => path.endsWith(not))).toBe(false);
+  expect(await fs.readFile(join(folder, read))).toEqual(stored[read as keyof typeof stored]);
+  expect(await resolve({ onnxUnless: isReadFromWeights, download: false })).toMatchObject({ folder, source: "cache" });
+});
+
+test("safetensors that would not be read do not stand for the ONNX file, which a download adds", async () => {
+  const stored = { ...files, "config.json": Buffer.from('{"model_type": "electra"}') };
+  hub.repositories.set(ID, { branches: { main: COMMIT }, commits: { [COMMIT]: stored } });
+  const { folder } = await resolve();
+  expect(await resolve({ onnxUnless: isReadFromWeights, download: false })).toMatchObject({ folder, source: "cache" });
+  const both = { ...stored, "onnx/model.onnx": noise(3000, 8) };
+  hub.repositories.set(ID, { branches: { main: COMMIT }, commits: { [COMMIT]: both } });
+  await resolve({ onnxUnless: isReadFromWeights });
+  expect(await fs.readFile(join(folder, "onnx/model.onnx"))).toEqual(both["onnx/model.onnx"]);
 });

@@ -30,7 +30,7 @@ export interface ResolvedModel {
  *
  * Hub models live in the cache shared with all Hugging Face tools. Without `download` it makes no request. With it, it
  * asks the hub for the revision's newest commit and fetches what is missing: config, tokenizer and safetensors (or, with
- * `onnx`, the ONNX file where there are none), never pickles. Downloads resume where an earlier try stopped and are checked against the hub's checksum. With the network
+ * `onnxUnless`, the ONNX file where there are none that would be read), never pickles. Downloads resume where an earlier try stopped and are checked against the hub's checksum. With the network
  * off, it uses what the cache holds.
  *
  * Throws `ModelReferenceError`, `ModelFileError`, `NotCachedError`, `PickleRefusedError`, `NoWeightsError`,

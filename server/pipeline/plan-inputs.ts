@@ -1,6 +1,7 @@
 /** A run's outside inputs: models and texts. */
 import { stat } from "node:fs/promises";
 import { adapterBaseFolder, isAdapterFolder } from "../models/adapter.ts";
+import { isReadFromWeights } from "../models/classifiers/kinds.ts";
 import { isClassifierFile, isModelFile } from "../models/model-files.ts";
 import { resolveReference } from "../models/open.ts";
 import { canonicalDigest } from "../runs/canonical-json.ts";
@@ -134,7 +135,11 @@ async function classifierInput(
   { download }: Experiment,
   options: PlanOptions,
 ): Promise<OutsideInput> {
-  const { folder } = await resolveReference(reference, { download, onnx: true, ...downloading(options) });
+  const { folder } = await resolveReference(reference, {
+    download,
+    onnxUnless: isReadFromWeights,
+    ...downloading(options),
+  });
   return await outsideInput(folder, { counts: isClassifierFile, signal: options.signal });
 }
 

@@ -2,6 +2,7 @@
 import { LfpError } from "../common/errors.ts";
 import type { Device } from "../engine/device.ts";
 import { Classifier, readClassifierLabels } from "../models/classifier.ts";
+import { isReadFromWeights } from "../models/classifiers/kinds.ts";
 import { resolveReference } from "../models/open.ts";
 import type { ClassifierConfig } from "./classifier-config.ts";
 import { RememberedRewards } from "./remembered.ts";
@@ -31,7 +32,7 @@ export async function classifierReward(
   text: JudgedText,
   device: Device,
 ): Promise<Reward> {
-  const { folder } = await resolveReference(settings.model, { download: false, onnx: true });
+  const { folder } = await resolveReference(settings.model, { download: false, onnxUnless: isReadFromWeights });
   const classifier = await Classifier.load(device, folder);
   const { labels } = classifier;
   const column = columnOf(settings, labels);

@@ -19,8 +19,8 @@ export interface DownloadProgress {
 export interface ResolveOptions {
   /** Whether files missing from the cache may be fetched from the hub. */
   readonly download: boolean;
-  /** Whether a model may be stored as onnx/model.onnx, where there are no safetensors; for classifiers. */
-  readonly onnx?: boolean;
+  /** As in `Weights` of model-files.ts. */
+  readonly onnxUnless?: ((modelType: unknown) => boolean) | undefined;
   readonly onProgress?: (progress: DownloadProgress) => void;
   readonly signal?: AbortSignal;
   /** Replaces the built-in fetch, such as for a proxy. */

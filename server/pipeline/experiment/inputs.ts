@@ -3,6 +3,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { LfpError } from "../../common/errors.ts";
 import { starterFolder } from "../../common/package-root.ts";
+import { isReadFromWeights } from "../../models/classifiers/kinds.ts";
 import { readConfig } from "../../models/config.ts";
 import { DataSplitError, NotCachedError } from "../../models/hub/errors.ts";
 import type { ResolveOptions } from "../../models/hub.ts";
@@ -117,7 +118,7 @@ export async function missingInputs(experiment: Experiment): Promise<ExperimentI
 function folderIfThere(download: boolean): FolderOf {
   return async (model) => {
     try {
-      return (await resolveReference(model, { ...NO_DOWNLOAD, onnx: true })).folder;
+      return (await resolveReference(model, { ...NO_DOWNLOAD, onnxUnless: isReadFromWeights })).folder;
     } catch (error) {
       if (download && error instanceof NotCachedError) return undefined;
       throw error;
