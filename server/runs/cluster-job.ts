@@ -93,6 +93,14 @@ export async function standingOfJob(folder: string, name: string, ask: () => Pro
   return standing;
 }
 
+/**
+ * Whether a job's process holds the run's lock, and renews it where it is not seen from here: it may have outlived its
+ * cluster's memory of it, and another job of the run would only wait for it.
+ */
+export async function givesSignsOfLife(folder: string, name: string): Promise<boolean> {
+  return (await lockHolder(runPaths(folder).lock))?.job === name;
+}
+
 /** Lets everyone see that the run which works in the folder was asked to stop; the cluster's own signal stops it too. */
 export async function showCancel(folder: string): Promise<void> {
   const holder = await lockHolder(runPaths(folder).lock);

@@ -14,6 +14,8 @@ export const canStartRay = existsSync(ray);
 
 export interface TestRay {
   readonly address: string;
+  /** Ends the cluster and starts it anew at the same address; it knows no jobs then. */
+  readonly restart: () => Promise<void>;
   /** Ends the cluster and its jobs. */
   readonly stop: () => Promise<void>;
 }
@@ -38,21 +40,31 @@ export async function startRay(): Promise<TestRay> {
     "--block",
   ];
   // In the foreground, so that its end is ours: `ray stop` ends every cluster of the machine.
-  const child = execFile(ray, args, { env: { ...process.env, RAY_USAGE_STATS_ENABLED: "0" } });
-  const over = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  // The agent, without which no job is submitted, comes up after the dashboard.
-  await answers(`${address}/api/jobs/`);
-  await answers(`http://127.0.0.1:${agent}/api/local_raylet_healthz`);
+  const startHead = async () => {
+    const child = execFile(ray, args, { env: { ...process.env, RAY_USAGE_STATS_ENABLED: "0" } });
+    const over = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+    // The agent, without which no job is submitted, comes up after the dashboard.
+    await answers(`${address}/api/jobs/`);
+    await answers(`http://127.0.0.1:${agent}/api/local_raylet_healthz`);
+    return async () => {
+      child.kill("SIGTERM");
+      await over;
+    };
+  };
+  let stopHead = await startHead();
   const before = process.env["LFP_EXECUTORS"];
   process.env["LFP_EXECUTORS"] = join(folder, "executors.json");
   await writeFile(process.env["LFP_EXECUTORS"], JSON.stringify({ ray: { address, stopSeconds: 20 } }));
   return {
     address,
+    restart: async () => {
+      await stopHead();
+      stopHead = await startHead();
+    },
     stop: async () => {
       if (before === undefined) delete process.env["LFP_EXECUTORS"];
       else process.env["LFP_EXECUTORS"] = before;
-      child.kill("SIGTERM");
-      await over;
+      await stopHead();
       await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 500 });
     },
   };

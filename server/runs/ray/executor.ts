@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import { LfpError, messageOf } from "../../common/errors.ts";
 import {
   type FoundJob,
+  givesSignsOfLife,
   intentOf,
   jobName,
   noteCancelled,
@@ -167,6 +168,8 @@ export class RayExecutor implements Executor<RayJob, RaySettings> {
     }
     if ((await absentForMs(folder, job.name)) < this.#times.absentMs)
       return { state: "unknown", why: "Ray does not know its job" };
+    if (await givesSignsOfLife(folder, job.name))
+      return { state: "unknown", why: "Ray does not know its job, whose process still works" };
     // A cluster that was started anew has forgotten all jobs and ended them.
     return { state: "gone", why: "Ray no longer knows its job", how: "passing" };
   }

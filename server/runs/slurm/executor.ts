@@ -2,6 +2,7 @@ import { basename, dirname } from "node:path";
 import { writeFileAtomically } from "../../common/atomic-file.ts";
 import { messageOf } from "../../common/errors.ts";
 import {
+  givesSignsOfLife,
   intentOf,
   jobName,
   noteCancelled,
@@ -177,6 +178,8 @@ export class SlurmExecutor implements Executor<SlurmJob, SlurmSettings> {
     const { absentMs, commandMs } = this.#times;
     const forMs = await absentForMs(folder, job.name);
     if (forMs < absentMs) return { state: "unknown", why: "Slurm does not list its job" };
+    if (await givesSignsOfLife(folder, job.name))
+      return { state: "unknown", why: "Slurm does not list its job, whose process still works" };
     const state = await accountedState(job, commandMs).catch(() => undefined);
     if (state === undefined && exit !== undefined) return standingOfExit(folder, exit);
     return standingInAccounts(state, forMs >= LOST_AFTER * absentMs);

@@ -13,6 +13,7 @@ import { submissionOf } from "../../../../server/runs/ray/executor.ts";
 import { RaySettings } from "../../../../server/runs/ray/settings.ts";
 import { prepareRun, runPaths } from "../../../../server/runs/run-folder.ts";
 import { runStatus } from "../../../../server/runs/run-status.ts";
+import { lockElsewhere } from "../lock-elsewhere.ts";
 import { scratchFolder } from "../scratch.ts";
 
 vi.mock("../../../../server/runs/executors.ts", async () => {
@@ -265,6 +266,18 @@ describe("a job is", () => {
     const before = calls.length;
     await runStatus(folder);
     expect(calls).toHaveLength(before);
+  });
+
+  test("not gone, though a head that was started anew has forgotten it, as long as its process works on another node", async () => {
+    await submit();
+    const { name } = await record();
+    answers.job = unknownJob;
+    await lockElsewhere(folder, name, 0);
+    const { absent } = notePaths(folder, name);
+    await writeFile(absent, JSON.stringify({ sinceMs: Date.now() - 1000 }));
+    expect(await runStatus(folder)).toMatchObject({ work: "working", mayGoOn: false });
+    await lockElsewhere(folder, name, 301_000);
+    expect(await runStatus(folder)).toMatchObject(gone(true, { why: "Ray no longer knows its job" }));
   });
 
   test("nobody's where its submitter was killed before Ray had it", async () => {

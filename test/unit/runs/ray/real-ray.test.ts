@@ -29,7 +29,7 @@ vi.mock("../../../../server/runs/executors.ts", async () => {
 const fakeRun = fileURLToPath(new URL("../fake-run.ts", import.meta.url));
 const PATIENT = { timeout: 60_000, interval: 200 };
 
-describe.skipIf(!canStartRay)("on a Ray of one node", { timeout: 180_000 }, () => {
+describe.skipIf(!canStartRay)("on a Ray of one node", { timeout: 240_000 }, () => {
   let ray: TestRay;
   let place: Place;
   beforeAll(async () => {
@@ -149,5 +149,31 @@ describe.skipIf(!canStartRay)("on a Ray of one node", { timeout: 180_000 }, () =
     await endOf(folder);
     const { state } = await runStatus(folder);
     expect(state).toMatchObject({ kind: "interrupted", why: expect.stringContaining("status 1") });
+  });
+
+  test("a run whose cluster's head is started anew is submitted again by whoever follows it, and loses nothing", async () => {
+    const folder = await prepareRun(await scratchFolder(), "demo", {});
+    const said: string[] = [];
+    const again: boolean[] = [];
+    const ends = runMany({
+      folders: [folder],
+      atMost: 1,
+      signal: new AbortController().signal,
+      onAbort: "stop",
+      pollMs: 200,
+      place,
+      jobOf: async ({ isAgain }) => {
+        again.push(isAgain);
+        return { ...specOf(folder), isAgain };
+      },
+      onState: (_, state) => said.push(JSON.stringify(state)),
+    });
+    await expect.poll(async () => (await runStatus(folder)).state.kind, PATIENT).toBe("running");
+    await untilProgress(folder);
+    await ray.restart();
+    expect((await ends).map(({ state }) => state.kind)).toEqual(["done"]);
+    expect(again).toEqual([false, true]);
+    expect(said.join("\n")).toMatch(/cannot be reached|does not know its job|no longer knows its job/);
+    await expectUncut(folder);
   });
 });

@@ -14,6 +14,7 @@ import { SlurmExecutor } from "../../../../server/runs/slurm/executor.ts";
 import { SlurmSettings } from "../../../../server/runs/slurm/settings.ts";
 import { useFakeSlurm } from "../../../support/fake-slurm.ts";
 import { fakePlan } from "../fake-stages.ts";
+import { lockElsewhere } from "../lock-elsewhere.ts";
 import { scratchFolder } from "../scratch.ts";
 
 const fake = useFakeSlurm();
@@ -240,6 +241,17 @@ describe("a job that squeue does not list", () => {
     expect(await state()).toEqual({ state: "unknown", why: "Slurm has not been asked since its job was submitted" });
     await expect(readFile(notePaths(folder, job.name).absent, "utf8")).rejects.toThrow("ENOENT");
     expect(await fake.calls("squeue")).toHaveLength(1);
+  });
+
+  test("is not gone as long as its process works on another node", async () => {
+    const { folder, job, state } = await submitted();
+    await lockElsewhere(folder, job.name, 0);
+    expect(await state()).toEqual({
+      state: "unknown",
+      why: "Slurm does not list its job, whose process still works",
+    });
+    await lockElsewhere(folder, job.name, 301_000);
+    expect(await state()).toMatchObject({ state: "gone" });
   });
 
   test("is unknown until it has not been listed for long; being listed in between counts", async () => {
