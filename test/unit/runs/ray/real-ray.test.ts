@@ -39,9 +39,9 @@ describe.skipIf(!canStartRay)("on a Ray of one node", { timeout: 240_000 }, () =
   afterAll(() => ray.stop(), 60_000);
 
   const options = { steps: 40, pauseMs: 50 };
-  const specOf = (runFolder: string) => ({
+  const specOf = (runFolder: string, own: object = options) => ({
     runFolder,
-    argv: [process.execPath, fakeRun, runFolder, JSON.stringify(options)] as const,
+    argv: [process.execPath, fakeRun, runFolder, JSON.stringify(own)] as const,
   });
 
   async function submitted(): Promise<string> {
@@ -50,9 +50,9 @@ describe.skipIf(!canStartRay)("on a Ray of one node", { timeout: 240_000 }, () =
     return folder;
   }
 
-  async function expectUncut(folder: string): Promise<void> {
+  async function expectUncut(folder: string, own = options): Promise<void> {
     const uncut = join(await scratchFolder(), "uncut");
-    await runPipeline(fakePlan(options), uncut, { seed: 7, deviceClass: "cpu", queued: false });
+    await runPipeline(fakePlan(own), uncut, { seed: 7, deviceClass: "cpu", queued: false });
     const files = await lastingFiles(folder);
     files.delete("experiment.json");
     for (const path of files.keys()) if (path.startsWith("jobs/")) files.delete(path);
@@ -153,6 +153,7 @@ describe.skipIf(!canStartRay)("on a Ray of one node", { timeout: 240_000 }, () =
 
   test("a run whose cluster's head is started anew is submitted again by whoever follows it, and loses nothing", async () => {
     const folder = await prepareRun(await scratchFolder(), "demo", {});
+    const long = { steps: 300, pauseMs: 50 };
     const said: string[] = [];
     const again: boolean[] = [];
     const ends = runMany({
@@ -164,7 +165,7 @@ describe.skipIf(!canStartRay)("on a Ray of one node", { timeout: 240_000 }, () =
       place,
       jobOf: async ({ isAgain }) => {
         again.push(isAgain);
-        return { ...specOf(folder), isAgain };
+        return { ...specOf(folder, long), isAgain };
       },
       onState: (_, state) => said.push(JSON.stringify(state)),
     });
@@ -174,6 +175,6 @@ describe.skipIf(!canStartRay)("on a Ray of one node", { timeout: 240_000 }, () =
     expect((await ends).map(({ state }) => state.kind)).toEqual(["done"]);
     expect(again).toEqual([false, true]);
     expect(said.join("\n")).toMatch(/cannot be reached|does not know its job|no longer knows its job/);
-    await expectUncut(folder);
+    await expectUncut(folder, long);
   });
 });
