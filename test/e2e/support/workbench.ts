@@ -104,8 +104,8 @@ export class Workbench {
     await this.page.keyboard.press("Enter");
   }
 
-  /** Names a folder in the dialog that asks for one; `title` is in its title. */
-  async chooseFolder(path: string, title: string): Promise<void> {
+  /** Names a folder in the dialog that asks for one; `title` is in its title, and `button` takes the folder. */
+  async chooseFolder(path: string, title: string, button: string | RegExp = /^Choose as /): Promise<void> {
     const dialog = this.quickPick.filter({ hasText: title });
     await dialog.locator(".monaco-list-row", { hasText: ".." }).waitFor();
     const rows = dialog.locator(".monaco-list-row");
@@ -115,7 +115,7 @@ export class Workbench {
       await input.fill(`${path}/`);
       await this.page.waitForFunction(() => true);
     } while ((await input.inputValue()) !== `${path}/` || (await rows.count()) !== 1);
-    await dialog.getByRole("button", { name: /^Choose as / }).click();
+    await dialog.getByRole("button", { name: button }).click();
     await dialog.waitFor({ state: "hidden" });
   }
 
