@@ -1,9 +1,11 @@
 /** Where the weights changed, and which of the changes carry the gain. */
 
+import type { Level } from "../../ablate/result.ts";
 import type { Site } from "../../models/sites.ts";
 import type { Divergence } from "../artifacts/divergence.ts";
 import type { Restore } from "../artifacts/restore.ts";
 import { chosenLayers } from "../chosen-layers.ts";
+import { withInterval } from "./ablation-finding.ts";
 import { type Cell, type Figure, type Section, type Source, showCell, type Table } from "./document.ts";
 import { divergenceFigure } from "./figures.ts";
 import { siteWords } from "./site-words.ts";
@@ -67,9 +69,9 @@ function tieInWords(found: Divergence): string | undefined {
 
 /**
  * How much of the gained reward is lost by restoring parts of the weights; `gain` is the evaluation's, on the same
- * prompts.
+ * prompts. Parts have a share of the gain only if its interval is above zero.
  */
-export function gainSection({ prompts, parts }: Restore, gain: number, site: Site, source: Source): Section {
+export function gainSection({ prompts, parts }: Restore, gain: Level, site: Site, source: Source): Section {
   const table: Table = {
     id: "restore",
     title: "The reward with parts of the weights put back to the base model's",
@@ -92,11 +94,13 @@ export function gainSection({ prompts, parts }: Restore, gain: number, site: Sit
       part.change.mean,
       part.change.low,
       part.change.high,
-      gain > 0 ? (-100 * part.change.mean) / gain : null,
+      gain.low > 0 ? (-100 * part.change.mean) / gain.mean : null,
     ]),
     notes: [
       `The tuned model with one part's weights replaced by the base model's; ${prompts} held-out prompts, completed with the evaluation's lengths and random numbers, so that changes are taken prompt by prompt. ` +
-        "Parts act together, so their shares need not add up to 100 %.",
+        (gain.low > 0
+          ? "Parts act together, so their shares need not add up to 100 %."
+          : `Parts have no share of the gain, as it is ${notShown(gain)}.`),
     ],
   };
   const figure: Figure = {
@@ -120,7 +124,7 @@ export function gainSection({ prompts, parts }: Restore, gain: number, site: Sit
 }
 
 /** One line for the top of the report. */
-export function gainFinding({ parts }: Restore, gain: number, site: Site): string {
+export function gainFinding({ parts }: Restore, gain: Level, site: Site): string {
   const listed = parts
     .filter(({ studied }) => !studied)
     .toSorted((a, b) => a.change.mean - b.change.mean)
@@ -133,19 +137,21 @@ export function gainFinding({ parts }: Restore, gain: number, site: Site): strin
 const little = 1 / 3;
 
 /** How much of the gain the weights carry that autoencoders and probe look into, or at the residual stream a part of these. */
-function studiedInWords(parts: Restore["parts"], gain: number, site: Site): string {
+function studiedInWords(parts: Restore["parts"], gain: Level, site: Site): string {
   const studied = parts.find((part) => part.studied) ?? parts.find(({ part }) => part === "mlp");
   if (studied === undefined) return "The model has no MLPs to look into.";
   const { change } = studied;
   const interval = `${showCell(change.mean)} (95 % interval ${showCell(change.low)} to ${showCell(change.high)})`;
   const { lookInto, isAll } = siteWords[site];
   const changed = `${lookInto(nameOfPart(studied))} change the reward by ${interval}`;
-  if (gain <= 0) return `${changed}, of no gain.`;
-  const share = -change.mean / gain;
+  if (gain.mean <= 0) return `${changed}, of no gain.`;
+  if (gain.low <= 0)
+    return `${changed}; what share of the gain that is cannot be said, as the gain is ${notShown(gain)}.`;
+  const share = -change.mean / gain.mean;
   const judged =
     isAll && share < little
-      ? `so little of what was learned is where the method looks (${percentOf(share)} of the gain of ${showCell(gain)})`
-      : `${percentOf(share)} of the gain of ${showCell(gain)}`;
+      ? `so little of what was learned is where the method looks (${percentOf(share)} of the gain of ${showCell(gain.mean)})`
+      : `${percentOf(share)} of the gain of ${showCell(gain.mean)}`;
   return `${changed}: ${judged}.`;
 }
 
@@ -163,4 +169,8 @@ const partNames: { readonly [P in Restore["parts"][number]["part"]]: string } = 
 
 function nameOfPart({ part, studied }: Pick<Restore["parts"][number], "part" | "studied">): string {
   return studied ? `${partNames[part]} of the studied layers` : partNames[part];
+}
+
+function notShown(gain: Level): string {
+  return `not shown to be above zero: ${withInterval(gain)}, 95 % interval`;
 }

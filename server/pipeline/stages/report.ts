@@ -62,7 +62,7 @@ export type ReportInput =
 /** Joins the stages' findings into one document. */
 export const reportStage: Stage<ReportSettings, ReportInput> = {
   name: "report",
-  codeVersion: 12,
+  codeVersion: 13,
   run: async ({ settings, input, output }) => {
     const { run, seed, edited, site = defaultSite } = settings;
     const planted = edited === undefined ? undefined : { edits: edited.edits, ratings: ratingsIn(edited.reward) };
@@ -81,7 +81,7 @@ export const reportStage: Stage<ReportSettings, ReportInput> = {
     const explanations = await readJson(input("explain"), explanationsFile, explanationsSchema);
     const ablation = await readJson(input("ablate"), ablationFile, ablationSchema);
     const counts: TextCounts = await readJson(input("texts"), countsFile, countsSchema);
-    const gain = evaluation.difference.mean;
+    const gain = evaluation.difference;
     const dead = deadFinding(saes);
     const report: Report = reportSchema.parse({
       format: 1,
