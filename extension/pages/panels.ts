@@ -4,6 +4,7 @@ import * as vscode from "vscode";
 import * as z from "zod";
 import { FeatureId } from "../../server/protocol/ablation.ts";
 import { PanelState } from "../../server/protocol/pages.ts";
+import { messageOf } from "../server-failure.ts";
 import { type ShownPage, showPage } from "./show-page.ts";
 
 /** What a panel is about. */
@@ -44,7 +45,10 @@ interface PanelsOptions {
 const KEY = "lfpLens.panels";
 /** Maximum number of remembered subjects of panels that may be restored; the oldest are dropped first. */
 const MOST = 100;
-const Kept = z.array(z.tuple([z.uuid(), PageSubject]));
+/** Panels' ids and subjects; a preview is marked. */
+const Kept = z.array(
+  z.union([z.tuple([z.uuid(), PageSubject]), z.tuple([z.uuid(), PageSubject, z.literal("preview")])]),
+);
 
 /** A panel that is open, and what it shows now. */
 interface OpenPanel {
@@ -100,8 +104,17 @@ export class PagePanels implements vscode.Disposable {
       enableFindWidget: true,
     });
     // Known at once, so that a second request for the subject, as of a double click, finds this panel.
-    const filled = this.#fill({ id, panel, subject, isPreview, title: "LFP Lens", page: undefined, host: undefined });
-    await this.#remember(id, subject);
+    const opened: OpenPanel = {
+      id,
+      panel,
+      subject,
+      isPreview,
+      title: "LFP Lens",
+      page: undefined,
+      host: undefined,
+    };
+    const filled = this.#fill(opened);
+    await this.#remember(opened);
     await filled;
   }
 
@@ -111,10 +124,11 @@ export class PagePanels implements vscode.Disposable {
 
   async #restore(panel: vscode.WebviewPanel, state: unknown): Promise<void> {
     const id = PanelState.safeParse(state).data?.panel;
-    const subject = this.#kept().find(([kept]) => kept === id)?.[1];
+    const [, subject, mark] = this.#kept().find(([kept]) => kept === id) ?? [];
     // Nothing to show: the panel's subject is unknown, or another panel shows it already.
     if (id === undefined || subject === undefined || this.#showing(subject) !== undefined) return panel.dispose();
-    await this.#fill({ id, panel, subject, isPreview: false, title: "LFP Lens", page: undefined, host: undefined });
+    const isPreview = mark === "preview" && enablesPreview();
+    await this.#fill({ id, panel, subject, isPreview, title: "LFP Lens", page: undefined, host: undefined });
   }
 
   async #fill(open: OpenPanel): Promise<void> {
@@ -145,7 +159,7 @@ export class PagePanels implements vscode.Disposable {
     open.host?.dispose();
     open.host = undefined;
     const hosts = await this.#options.hosts();
-    await this.#remember(open.id, subject);
+    await this.#remember(open);
     // A later request took the panel on, or nothing is shown yet: then the subject of that moment will be.
     if (open.subject !== subject || open.page === undefined) return;
     this.#connect(open, hosts, open.page);
@@ -162,6 +176,7 @@ export class PagePanels implements vscode.Disposable {
   #keepOpen(open: OpenPanel): void {
     if (!open.isPreview) return;
     open.isPreview = false;
+    this.#remember(open).then(undefined, (error: unknown) => this.#options.log.warn(messageOf(error)));
     open.panel.title = open.title;
     open.page?.tell("changed", {});
   }
@@ -190,10 +205,10 @@ export class PagePanels implements vscode.Disposable {
     return [...this.#open].find(({ isPreview, subject }) => isPreview && subject.page === page);
   }
 
-  async #remember(id: string, subject: PageSubject): Promise<void> {
+  async #remember({ id, subject, isPreview }: OpenPanel): Promise<void> {
     const others = this.#kept().filter(([other]) => other !== id);
-    const kept = [...others, [id, subject] satisfies [string, PageSubject]].slice(-MOST);
-    await this.#options.context.workspaceState.update(KEY, kept);
+    const own: z.infer<typeof Kept>[number] = isPreview ? [id, subject, "preview"] : [id, subject];
+    await this.#options.context.workspaceState.update(KEY, [...others, own].slice(-MOST));
   }
 
   #kept(): z.infer<typeof Kept> {

@@ -35,6 +35,27 @@ describe.skipIf(!inject("ground").ready)("pages of features", () => {
     await workbench.screenshot("feature preview");
   });
 
+  it("are previews after a reload too, and kept where they were kept", async () => {
+    const [first, second, third] = [await idOf(0), await idOf(1), await idOf(2)];
+    await rows().nth(0).dblclick();
+    await expect.poll(tabNames, { timeout: WAIT_MS }).toEqual([expect.stringMatching(new RegExp(`^${first}`))]);
+    await rows().nth(1).click();
+    await workbench.tabShown(`Preview ${second}`);
+    await (await workbench.webview(second)).getByRole("heading", { name: second }).waitFor();
+    // In order, so that VS Code keeps which tabs are open.
+    await Promise.all([workbench.page.waitForEvent("load"), workbench.run("Developer: Reload Window")]);
+    await workbench.ready();
+    await workbench.tabShown(`Preview ${second}`);
+    await rows().nth(2).click();
+    await workbench.tabShown(`Preview ${third}`);
+    await (await workbench.webview(third)).getByRole("heading", { name: third }).waitFor();
+    expect(await tabNames()).toEqual([first, `Preview ${third}`].map((name) => expect.stringContaining(name)));
+    await workbench.run("View: Close All Editors");
+    await expect.poll(tabNames, { timeout: WAIT_MS }).toHaveLength(0);
+    await rows().nth(1).click();
+    await workbench.tabShown(`Preview ${second}`);
+  });
+
   it("go on in the order of the view, by keys and by button", async () => {
     const [first, second, third] = [await idOf(0), await idOf(1), await idOf(2)];
     const page = await workbench.webview(second);
