@@ -21,6 +21,8 @@ import type { Sae } from "./sae.ts";
 export interface SubjectSae extends LayerSite {
   readonly id: string;
   readonly sae: Sae;
+  /** Its weights on the device, where the caller has placed them; they stay there. */
+  readonly placed?: PlacedSae;
 }
 
 export interface QualityOptions {
@@ -97,8 +99,13 @@ export async function measureSaes(options: QualityOptions): Promise<SaeQuality[]
   const places = [...new Set(saes.map(hookOf))];
   const T = texts.reduce((longest, text) => Math.max(longest, Math.min(text.length, contextLength)), 2);
   const B = Math.max(1, Math.min(texts.length, 16, Math.floor(logitsLimit / (T * model.model.config.vocabSize))));
+  const own: PlacedSae[] = [];
   const placed: PlacedSae[] = [];
-  for (const { id, sae } of saes) placed.push(await placeSae(device, `quality.${id}`, sae));
+  for (const { id, sae, placed: given } of saes) {
+    const one = given ?? (await placeSae(device, `quality.${id}`, sae));
+    placed.push(one);
+    if (given === undefined) own.push(one);
+  }
   const program = await compileSplicing(options, placed, places, [B, T]);
   const tally = new Tally(saes, places, known);
   while (tally.texts < texts.length) {
@@ -107,7 +114,7 @@ export async function measureSaes(options: QualityOptions): Promise<SaeQuality[]
     await onBatch?.(tally.texts, () => tally.counts());
   }
   await program.dispose();
-  await Promise.all(placed.map(({ store }) => store.dispose()));
+  await Promise.all(own.map(({ store }) => store.dispose()));
   return tally.result();
 }
 

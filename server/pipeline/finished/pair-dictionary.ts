@@ -41,16 +41,17 @@ export async function openPairDictionary(
     return Int32Array.from([...prefixIds, ...ids]);
   });
   const { inWords } = sites[place.site];
+  const placed = await placeSae(device, "dictionary", sae);
   for (const name of ["tuned", "base"] as const) {
     const model = pair[name];
     const contextLength = Math.min(checkedTokens, model.config.contextLength);
-    const options = { device, model: { name, model }, texts, contextLength };
+    const options = { device, model: { name, model }, texts, contextLength, placed };
     const { fve, l0, lossRecovered } = await checkFit({ ...found, sae }, place, folder, options);
     const recovered = lossRecovered === null ? "" : `, and recovers ${lossRecovered.toFixed(3)} of the loss`;
     note(
       `the dictionary of the ${inWords} of layer ${place.layer} explains ${fve.toFixed(3)} of the variance in the ${name} model with ${l0.toFixed(1)} of ${sae.F} features active${recovered}`,
     );
   }
-  const { store, nodes } = await placeSae(device, "dictionary", sae);
+  const { store, nodes } = placed;
   return { ...place, features: sae.F, store, encode: (x) => encodeNode(x, nodes), decoder: nodes.decoder };
 }

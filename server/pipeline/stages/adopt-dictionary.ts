@@ -7,6 +7,7 @@ import { openDictionary } from "../../sae/foreign/dictionary.ts";
 import { checkFit, placeOf } from "../../sae/foreign/fit.ts";
 import type { ForeignDictionary } from "../../sae/foreign/origin.ts";
 import { saveSae } from "../../sae/format.ts";
+import { placeSae } from "../../sae/inference.ts";
 import { withUnitDecoder } from "../../sae/normal-form.ts";
 import { type Autoencoders, qualityFile, qualitySchema, saeFolder } from "../artifacts/autoencoders.ts";
 import { divergenceFile, divergenceSchema } from "../artifacts/divergence.ts";
@@ -48,12 +49,13 @@ export const adoptDictionaryStage: Stage<AdoptSettings, "model" | "tuned" | "tex
       const bos = { prependBos, bosId: base.config.bosId };
       const held = tokenIdsOf(tokenizer, texts.slice(0, settings.qualityTexts), bos);
       const sae = withUnitDecoder(found.sae);
+      const placed = await placeSae(device, "dictionary", sae);
       const saes: Autoencoders["saes"] = [];
       for (const [name, model] of [
         ["base", base],
         ["tuned", tuned],
       ] as const) {
-        const measured = { device, model: { name, model }, texts: held, contextLength };
+        const measured = { device, model: { name, model }, texts: held, contextLength, placed };
         const { density: _, ...quality } = await checkFit({ ...found, sae }, place, folder, measured);
         await saveSae(saeFolder(output, name, layer, sae.F), sae, {
           modelName: found.origin.modelName ?? modelName,

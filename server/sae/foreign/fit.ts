@@ -6,6 +6,7 @@ import { siteModuleOf } from "../../models/model.ts";
 import { defaultSite, hookOf, type LayerSite, siteNames, siteOfHook, sites } from "../../models/sites.ts";
 import type { SubjectModel } from "../activation-buffer.ts";
 import { DictionaryFitError } from "../errors.ts";
+import type { PlacedSae } from "../inference.ts";
 import { measureSaes, type QualityOptions, type SaeQuality } from "../quality.ts";
 import type { DictionaryOrigin, ForeignDictionary } from "./origin.ts";
 
@@ -71,6 +72,11 @@ function placeOfModule(module: string, config: ModelConfig): LayerSite | undefin
   return places.find((place) => `.${siteModuleOf(config, place)}`.endsWith(`.${module}`));
 }
 
+/** What to check a dictionary on; it is on the device already, as it is read through two models. */
+export interface FitOptions extends Omit<QualityOptions, "saes" | "skip" | "known" | "onBatch"> {
+  readonly placed: PlacedSae;
+}
+
 /**
  * Measures a dictionary on texts of the model and refuses one that does not fit. Throws `DictionaryFitError` with the share of
  * variance that it leaves unexplained (FVU) and the number of active features (L0).
@@ -79,9 +85,9 @@ export async function checkFit(
   { sae, origin }: ForeignDictionary,
   place: LayerSite,
   folder: string,
-  options: Omit<QualityOptions, "saes" | "skip" | "known" | "onBatch">,
+  { placed, ...options }: FitOptions,
 ): Promise<SaeQuality> {
-  const [quality] = await measureSaes({ ...options, saes: [{ id: "foreign", ...place, sae }], skip: 1 });
+  const [quality] = await measureSaes({ ...options, saes: [{ id: "foreign", ...place, sae, placed }], skip: 1 });
   if (quality === undefined) throw new TypeError("one dictionary was measured");
   const problem = problemOf(quality, origin, sae.F, options.model);
   if (problem !== undefined) throw new DictionaryFitError(folder, problem);

@@ -14,6 +14,7 @@ import { readRecord } from "../../../server/runs/run-folder.ts";
 import { DictionaryFitError } from "../../../server/sae/errors.ts";
 import { checkFit } from "../../../server/sae/foreign/fit.ts";
 import { loadSae, saveSae } from "../../../server/sae/format.ts";
+import { placeSae } from "../../../server/sae/inference.ts";
 import { type Activation, type Sae, unitRows } from "../../../server/sae/sae.ts";
 import { runLfp } from "../../support/run-lfp.ts";
 import { useStateFolder } from "../../support/state-folder.ts";
@@ -74,13 +75,14 @@ describe("a dictionary on texts of the starter model", () => {
   });
   afterAll(() => device.close());
 
-  const check = (sae: Sae, l0?: number) => {
+  const check = async (sae: Sae, l0?: number) => {
     const origin = { format: "SAELens", modelName: "pythia-70m", site: undefined, l0 };
-    return checkFit({ sae, origin }, { layer, site: "mlp-output" }, "F", {
+    return await checkFit({ sae, origin }, { layer, site: "mlp-output" }, "F", {
       device,
       model: { name: "base", model },
       texts,
       contextLength: 64,
+      placed: await placeSae(device, "dictionary", sae),
     });
   };
   const refusal = (sae: Sae, l0?: number) => check(sae, l0).catch((error: unknown) => error);
