@@ -191,6 +191,7 @@ const origin = [
   "context_size",
   "dataset_path",
   "neuronpedia_id",
+  "model_from_pretrained_kwargs",
 ];
 
 /** cfg.json as SAELens 6 writes it, from one of an earlier version. */

@@ -13,6 +13,15 @@ export function withoutInputBias(sae: Sae): Sae {
   return { ...sae, encoderBias };
 }
 
+/** The same features from activations that still have their mean over the width, which it was trained without. */
+export function centringItsInput(sae: Sae): Sae {
+  const { D, F, encoder } = sae;
+  const means = Float64Array.from({ length: F }, (_, f) =>
+    encoder.subarray(f * D, (f + 1) * D).reduce((sum, value) => sum + value / D, 0),
+  );
+  return { ...sae, encoder: encoder.map((value, at) => value - (means[Math.floor(at / D)] ?? 0)) };
+}
+
 /**
  * The same reconstructions from decoder rows of length one, with features as much larger; as it is where that would change
  * which features are active (the k largest).

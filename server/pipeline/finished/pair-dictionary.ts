@@ -6,10 +6,9 @@ import type { LensDictionary } from "../../lens/subject.ts";
 import type { OpenedPair } from "../../models/pair.ts";
 import { type LayerSite, sites } from "../../models/sites.ts";
 import { openDictionary } from "../../sae/foreign/dictionary.ts";
-import { checkFit, placeOf } from "../../sae/foreign/fit.ts";
+import { checkFit, placeOf, saeFor } from "../../sae/foreign/fit.ts";
 import { encodeNode } from "../../sae/graph.ts";
 import { placeSae } from "../../sae/inference.ts";
-import { withUnitDecoder } from "../../sae/normal-form.ts";
 import { readTexts } from "../data/texts.ts";
 
 /** A dictionary's folder, and what it encodes where its files do not say. */
@@ -34,7 +33,7 @@ export async function openPairDictionary(
 ): Promise<LensDictionary> {
   const found = await openDictionary(folder);
   const place = placeOf(found, pair.tuned.config, folder, given);
-  const sae = withUnitDecoder(found.sae);
+  const sae = saeFor(found, pair.tuned.config);
   const reviews = await readTexts(join(starterFolder(), "reviews.jsonl"), { field: "text", limit: checkedTexts });
   const texts = reviews.map(({ text }) => {
     const { ids } = tokenizer.encode(text, { addSpecialTokens: false });

@@ -4,11 +4,10 @@ import { defaultSite, type LayerSite, type Site } from "../../models/sites.ts";
 import type { Stage } from "../../runs/stage.ts";
 import { DictionaryFitError } from "../../sae/errors.ts";
 import { openDictionary } from "../../sae/foreign/dictionary.ts";
-import { checkFit, placeOf } from "../../sae/foreign/fit.ts";
+import { checkFit, placeOf, saeFor } from "../../sae/foreign/fit.ts";
 import type { ForeignDictionary } from "../../sae/foreign/origin.ts";
 import { saveSae } from "../../sae/format.ts";
 import { placeSae } from "../../sae/inference.ts";
-import { withUnitDecoder } from "../../sae/normal-form.ts";
 import { type Autoencoders, qualityFile, qualitySchema, saeFolder } from "../artifacts/autoencoders.ts";
 import { divergenceFile, divergenceSchema } from "../artifacts/divergence.ts";
 import { readJson, readJsonLines, writeJson } from "../artifacts/json-files.ts";
@@ -33,7 +32,7 @@ export interface AdoptSettings {
  */
 export const adoptDictionaryStage: Stage<AdoptSettings, "model" | "tuned" | "texts" | "divergence" | "dictionary"> = {
   name: "adopt-dictionary",
-  codeVersion: 3,
+  codeVersion: 4,
   run: async (context) => {
     const { input, output, settings } = context;
     await withDevice(context, async (device) => {
@@ -48,7 +47,7 @@ export const adoptDictionaryStage: Stage<AdoptSettings, "model" | "tuned" | "tex
       const { prependBos, contextLength, modelName } = settings;
       const bos = { prependBos, bosId: base.config.bosId };
       const held = tokenIdsOf(tokenizer, texts.slice(0, settings.qualityTexts), bos);
-      const sae = withUnitDecoder(found.sae);
+      const sae = saeFor(found, base.config);
       const placed = await placeSae(device, "dictionary", sae);
       const saes: Autoencoders["saes"] = [];
       for (const [name, model] of [

@@ -1,5 +1,6 @@
 /** Dictionaries that other programs trained: one table of the formats that are read. */
 import { readdir } from "node:fs/promises";
+import { z } from "zod";
 import { messageOf } from "../../common/errors.ts";
 import { SaeFormatError } from "../errors.ts";
 import { readSae } from "../format.ts";
@@ -40,6 +41,11 @@ export async function openDictionary(folder: string): Promise<ForeignDictionary>
   return await format.read(folder);
 }
 
+/** What SAELens says of a dictionary whose activations TransformerLens centred. */
+const centring = z.looseObject({
+  model_from_pretrained_kwargs: z.looseObject({ center_writing_weights: z.literal(true) }),
+});
+
 async function readSaeLens(folder: string): Promise<ForeignDictionary> {
   const { sae, metadata } = await readSae(folder);
   const text = (name: string): string | undefined => {
@@ -47,5 +53,6 @@ async function readSaeLens(folder: string): Promise<ForeignDictionary> {
     return typeof value === "string" ? value : undefined;
   };
   const l0 = sae.activation.kind === "topk" ? sae.activation.k : undefined;
-  return { sae, origin: { format: "SAELens", modelName: text("model_name"), site: text("hook_name"), l0 } };
+  const isCentred = centring.safeParse(metadata).success;
+  return { sae, origin: { format: "SAELens", modelName: text("model_name"), site: text("hook_name"), l0, isCentred } };
 }

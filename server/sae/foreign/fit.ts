@@ -2,12 +2,14 @@
 
 import { visibleLine } from "../../common/untrusted-text.ts";
 import type { ModelConfig } from "../../models/architectures.ts";
-import { siteModuleOf } from "../../models/model.ts";
+import { finalNormOf, siteModuleOf } from "../../models/model.ts";
 import { defaultSite, hookOf, type LayerSite, siteNames, siteOfHook, sites } from "../../models/sites.ts";
 import type { SubjectModel } from "../activation-buffer.ts";
 import { DictionaryFitError } from "../errors.ts";
 import type { PlacedSae } from "../inference.ts";
+import { centringItsInput, withUnitDecoder } from "../normal-form.ts";
 import { measureSaes, type QualityOptions, type SaeQuality } from "../quality.ts";
+import type { Sae } from "../sae.ts";
 import type { DictionaryOrigin, ForeignDictionary } from "./origin.ts";
 
 /** A dictionary that explains less than this share of the variance is taken for one of something else. */
@@ -70,6 +72,16 @@ function placeOfModule(module: string, config: ModelConfig): LayerSite | undefin
   if (layer !== undefined) return { layer: Number(layer), site: "residual" };
   const places = Array.from({ length: config.layers }, (_, layer) => siteNames.map((site) => ({ layer, site }))).flat();
   return places.find((place) => `.${siteModuleOf(config, place)}`.endsWith(`.${module}`));
+}
+
+/**
+ * A dictionary as it is applied to a model: with decoder rows of length one, and reading activations of any mean. The
+ * mean over the width, which TransformerLens takes from the activations of models with LayerNorm alone, stays
+ * unexplained.
+ */
+export function saeFor({ sae, origin }: ForeignDictionary, config: ModelConfig): Sae {
+  const isCentred = origin.isCentred === true && finalNormOf(config).centres;
+  return withUnitDecoder(isCentred ? centringItsInput(sae) : sae);
 }
 
 /** What to check a dictionary on; it is on the device already, as it is read through two models. */

@@ -15,4 +15,9 @@ export interface DictionaryOrigin {
   readonly site: string | undefined;
   /** The mean number of active features that its makers measured, or its k. */
   readonly l0: number | undefined;
+  /**
+   * Whether it was trained on activations less their mean over the width, as TransformerLens gives where it centres the
+   * weights that write to the residual stream.
+   */
+  readonly isCentred?: boolean;
 }
