@@ -24,18 +24,10 @@ export interface VectorSet {
   readonly shiftBy: "vector" | "place";
 }
 
-/**
- * Adds the inner products of vectors i to i + TILE - 1 with all up to them, over `depth` packed numbers, to a triangle that began
- * as zeros: 16 sums at a time stay in registers.
- */
-export function addTileRow(
-  triangle: Float64Array,
-  stride: number,
-  panels: Float64Array,
-  i: number,
-  depth: number,
-): void {
-  for (let j = 0; j <= i; j += TILE) addTile(triangle, i * stride + j, stride, panels, i * DEPTH, j * DEPTH, depth);
+/** Adds TILE rows of `width` numbers to the numbers of a triangle from `at` on. */
+export function addRows(triangle: Float64Array, at: number, stride: number, rows: Float64Array, width: number): void {
+  for (let row = 0, from = 0; row < TILE; row++)
+    for (let j = 0, to = at + row * stride; j < width; j++, to++, from++) triangle[to]! += rows[from]!;
 }
 
 /** Interleaves TILE (shifted) vectors: place t of vector v goes to `(v - v % TILE) * DEPTH + t * TILE + v % TILE`. */
@@ -51,52 +43,6 @@ export function packPanels(panels: Float64Array, vectors: VectorSet, from: numbe
       at += depthStride;
     }
   }
-}
-
-function addTile(
-  out: Float64Array,
-  at: number,
-  stride: number,
-  p: Float64Array,
-  left: number,
-  right: number,
-  depth: number,
-) {
-  let [s00, s01, s02, s03] = [0, 0, 0, 0];
-  let [s10, s11, s12, s13] = [0, 0, 0, 0];
-  let [s20, s21, s22, s23] = [0, 0, 0, 0];
-  let [s30, s31, s32, s33] = [0, 0, 0, 0];
-  const end = left + depth * TILE;
-  for (let i = left, j = right; i < end; i += TILE, j += TILE) {
-    const b0 = p[j]!;
-    const b1 = p[j + 1]!;
-    const b2 = p[j + 2]!;
-    const b3 = p[j + 3]!;
-    let a = p[i]!;
-    s00 += a * b0;
-    s01 += a * b1;
-    s02 += a * b2;
-    s03 += a * b3;
-    a = p[i + 1]!;
-    s10 += a * b0;
-    s11 += a * b1;
-    s12 += a * b2;
-    s13 += a * b3;
-    a = p[i + 2]!;
-    s20 += a * b0;
-    s21 += a * b1;
-    s22 += a * b2;
-    s23 += a * b3;
-    a = p[i + 3]!;
-    s30 += a * b0;
-    s31 += a * b1;
-    s32 += a * b2;
-    s33 += a * b3;
-  }
-  addRow(out, at, s00, s01, s02, s03);
-  addRow(out, at + stride, s10, s11, s12, s13);
-  addRow(out, at + 2 * stride, s20, s21, s22, s23);
-  addRow(out, at + 3 * stride, s30, s31, s32, s33);
 }
 
 function addRow(out: Float64Array, at: number, s0: number, s1: number, s2: number, s3: number): void {

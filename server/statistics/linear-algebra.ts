@@ -2,7 +2,6 @@ import { invariant, LfpError } from "../common/errors.ts";
 import { Pacer } from "../common/pacer.ts";
 import {
   addSparseProducts,
-  addTileRow,
   columnMeans,
   DEPTH,
   type Floats,
@@ -14,6 +13,7 @@ import {
   type VectorSet,
   zerosByColumn,
 } from "./linear-algebra.loops.ts";
+import { withTileProducts } from "./tile-products.ts";
 
 /** `rows` rows of `columns` numbers, in row-major order. */
 export interface RowMatrix {
@@ -146,15 +146,18 @@ export const ROWS_AT_ONCE = 32;
 /** Inner products of all pairs of vectors. */
 async function innerProducts(vectors: VectorSet, pacer: Pacer): Promise<SymmetricMatrix> {
   const matrix = zeroTriangle(vectors.count);
-  const panels = new Float64Array(matrix.stride * DEPTH);
-  for (let from = 0; from < vectors.depth; from += DEPTH) {
-    const depth = Math.min(DEPTH, vectors.depth - from);
-    packPanels(panels, vectors, from, depth);
-    for (let i = 0; i < matrix.stride; i += TILE) {
-      await pacer.pause();
-      addTileRow(matrix.data, matrix.stride, panels, i, depth);
+  await withTileProducts(matrix.stride, async (products) => {
+    // The places of vectors that fill up the last tile.
+    products.panels.fill(0, (matrix.stride - TILE) * DEPTH, matrix.stride * DEPTH);
+    for (let from = 0; from < vectors.depth; from += DEPTH) {
+      const depth = Math.min(DEPTH, vectors.depth - from);
+      packPanels(products.panels, vectors, from, depth);
+      for (let i = 0; i < matrix.stride; i += TILE) {
+        await pacer.pause();
+        products.addTileRow(matrix.data, matrix.stride, i, depth);
+      }
     }
-  }
+  });
   return matrix;
 }
 

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
-import { assembleKernels } from "../../scripts/build-wasm.ts";
+import { assembled, wasmModules } from "../../scripts/build-wasm.ts";
 import {
   readStageRecord,
   recordCommand,
@@ -236,9 +236,9 @@ function importOf(text: string): Import {
 }
 
 describe("what is kept in two places agrees", () => {
-  it("kernels.wasm.ts is what kernels.wat assembles to", async () => {
-    const stored = await readFile(`${root}/server/engine/cpu/kernels.wasm.ts`, "utf8");
-    expect(stored).toBe(await assembleKernels());
+  it.each(wasmModules)("$name.wasm.ts is what $name.wat assembles to", async (module) => {
+    const stored = await readFile(`${root}/${module.folder}${module.name}.wasm.ts`, "utf8");
+    expect(stored).toBe(await assembled(module));
   });
 
   it("package.json's engines and the command's own check name the same Node", async () => {

@@ -1,4 +1,4 @@
-/** The part of the WebAssembly JavaScript API that this device uses; @types/node declares only a fragment of it. */
+/** The part of the WebAssembly JavaScript API that we use; @types/node declares only a fragment of it. */
 declare namespace WebAssembly {
   class Memory {
     constructor(descriptor: { initial: number; maximum?: number });
