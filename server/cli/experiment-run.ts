@@ -12,10 +12,11 @@ import {
   deviceChoices,
 } from "../pipeline/devices.ts";
 import { feedbackCost } from "../pipeline/experiment/feedback-settings.ts";
-import { refuseTooLarge } from "../pipeline/experiment/memory.ts";
+import { largeStages, refuseTooLarge } from "../pipeline/experiment/memory.ts";
 import { type ExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
 import { planExperiment } from "../pipeline/plan-experiment.ts";
 import { JOB_VARIABLE } from "../runs/executor.ts";
+import { missingStages } from "../runs/missing-stages.ts";
 import { type RunOutcome, runPipeline } from "../runs/run.ts";
 import { readRecord } from "../runs/run-folder.ts";
 import { sharedStagesOf } from "../runs/shared-stages.ts";
@@ -103,8 +104,7 @@ export async function runStages(
   const device =
     chosen ?? (await chooseDevice({ device: await deviceOf(folder, io.device), note: io.note, env: io.env }));
   const plan = only ?? (await plannedStages(experimentRun, io));
-  if (choiceOfClass(device.deviceClass) === "cpu" && plan.some(({ id }) => id === "tune"))
-    await refuseTooLarge(experiment, (await resolveReference(experiment.model, { download: false })).folder);
+  if (choiceOfClass(device.deviceClass) === "cpu") await refuseTooLargeOf(experimentRun, plan, device.deviceClass);
   const job = io.env[JOB_VARIABLE];
   const cost = feedbackCost(experiment);
   if (cost !== undefined) io.note(cost);
@@ -150,4 +150,17 @@ export function seedOf(text: string, flag = "--seed"): number {
   if (!(Number.isInteger(seed) && seed >= 0 && seed <= 0xffff_ffff))
     throw new UsageError(`${flag} is ${JSON.stringify(text)}; expected a whole number from 0 to 4294967295`);
   return seed;
+}
+
+/** Refuses what of a plan is too large for the CPU and is not computed yet. Throws what `refuseTooLarge` throws. */
+async function refuseTooLargeOf(
+  { experiment, folder }: ExperimentRun,
+  plan: readonly PlannedStage[],
+  deviceClass: string,
+): Promise<void> {
+  const large = plan.filter(({ id }) => largeStages.some((stage) => stage === id));
+  const missing = await missingStages(large, folder, { seed: experiment.seed, deviceClass });
+  const toDo = largeStages.filter((stage) => [...missing].some(({ id }) => id === stage));
+  if (toDo.length === 0) return;
+  await refuseTooLarge(experiment, (await resolveReference(experiment.model, { download: false })).folder, toDo);
 }

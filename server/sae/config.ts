@@ -134,3 +134,8 @@ export const asPublished: Partial<SaeConfig> = {
   shuffle: false,
   epochs: 3,
 };
+
+/** The number of features of a dictionary that is `multiple` times as large as its model is wide. */
+export function featuresOf(width: number, multiple: number): number {
+  return Math.round(multiple * width);
+}

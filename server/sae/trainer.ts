@@ -3,7 +3,7 @@ import type { Random, RandomState } from "../common/random.ts";
 import type { Device } from "../engine/device.ts";
 import type { Site } from "../models/sites.ts";
 import { type ActivationBuffer, createActivationBuffer, type SubjectModel } from "./activation-buffer.ts";
-import type { SaeConfig } from "./config.ts";
+import { featuresOf, type SaeConfig } from "./config.ts";
 import { TrainingStateError } from "./errors.ts";
 import type { Sae } from "./sae.ts";
 import { SaeGroup, type SaeKey, type SaeMetrics } from "./step-program.ts";
@@ -218,7 +218,7 @@ export class UnknownSaeError extends LfpError {
 function keysOf({ name, model }: SubjectModel, layer: number, { multiples, tied }: SaeConfig): SaeKey[] {
   const D = model.config.width;
   return multiples.map((multiple) => {
-    const F = Math.round(multiple * D);
+    const F = featuresOf(D, multiple);
     return { id: `${name}.${layer}.${F}`, model: name, layer, D, F, tied };
   });
 }

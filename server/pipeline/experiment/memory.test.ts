@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { parseConfig } from "../../models/config.ts";
-import { memoryNeedIssues, refuseTooLarge } from "./memory.ts";
+import { dictionaryNeedIssues, memoryNeedIssues, refuseTooLarge } from "./memory.ts";
 import { parseExperiment } from "./resolve.ts";
 
 const gemmaJson = {
@@ -78,7 +78,28 @@ it("the paper's smaller models are tuned whole", () => {
 it("a run is refused by its model's config.json before it starts", async () => {
   const folder = await mkdtemp(join(tmpdir(), "lfp-memory-"));
   await writeFile(join(folder, "config.json"), JSON.stringify(gemmaJson));
-  await expect(refuseTooLarge(asPaper, folder, limits)).rejects.toThrow("tuning.lora: tuning takes about 46.7 GiB");
-  await refuseTooLarge(withAdapters(128), folder, limits);
+  await expect(refuseTooLarge(asPaper, folder, ["tune"], limits)).rejects.toThrow(
+    "tuning.lora: tuning takes about 46.7 GiB",
+  );
+  await refuseTooLarge(withAdapters(128), folder, ["tune", "autoencoders"], limits);
+  // Tuned already, by a machine with more memory say.
+  await refuseTooLarge(asPaper, folder, ["autoencoders"], limits);
   await rm(folder, { recursive: true });
+});
+
+it("dictionaries whose training state the CPU device cannot hold are refused with the sum", () => {
+  const sae = { multiples: [16, 64], tied: false };
+  const large = parseExperiment({ preset: "paper/pythia-160m/toxic", sae, divergence: { layers: [1, 2, 3] } });
+  const [issue, ...more] = dictionaryNeedIssues(large, pythia, 4, limits);
+  expect(more).toEqual([]);
+  // Of 12,288 and 49,152 features: 2 x 768 weights each, a bias each, and 768 more; six dictionaries of each size, three times.
+  const numbers = (12_288 + 49_152) * (2 * 768 + 1) + 2 * 768;
+  const held = (6 * 3 * 4 * numbers) / GiB;
+  const models = (2 * 4 * 162_322_944) / GiB;
+  expect(issue?.message).toContain(
+    `training dictionaries takes about ${(held + models).toFixed(1)} GiB: the weights of base and tuned model ${models.toFixed(1)} GiB, dictionaries of 3 layers of both models with AdamW's moments ${held.toFixed(1)} GiB; the CPU device holds 4.0 GiB`,
+  );
+  expect(issue?.path).toBe("sae.multiples");
+  expect(dictionaryNeedIssues({ ...large, sae: { ...large.sae, multiples: [1, 2] } }, pythia, 4, limits)).toEqual([]);
+  expect(dictionaryNeedIssues({ ...large, sae: { ...large.sae, source: "elsewhere" } }, pythia, 4, limits)).toEqual([]);
 });

@@ -1,11 +1,14 @@
 /** The memory that a run needs on the CPU, added up before it starts. Sizes in bytes. */
 import { machineMemory } from "../../common/machine-memory.ts";
 import { fixedFromBytes, mostHeapBytes } from "../../engine/cpu/limits.ts";
+import { sizeOf } from "../../engine/graph.ts";
 import type { ModelConfig } from "../../models/architectures.ts";
 import { readConfig } from "../../models/config.ts";
 import { wideBytesOf } from "../../models/fixed-model.ts";
 import { linearTargets } from "../../models/lora.ts";
 import { parametersOf } from "../../models/model.ts";
+import { featuresOf } from "../../sae/config.ts";
+import { saeParameters } from "../../sae/graph.ts";
 import { contrastsOf } from "../../tasks/tasks.ts";
 import type { StepMemory } from "../../tuning/tuning-kind.ts";
 import { factsOfTuning } from "../../tuning/tunings.ts";
@@ -20,17 +23,26 @@ export interface MachineLimits {
   readonly heapBytes: number;
 }
 
+/** A run's stages that need most memory, by what counts it. */
+const needIssues = { tune: memoryNeedIssues, autoencoders: dictionaryNeedIssues } as const;
+
+type LargeStage = keyof typeof needIssues;
+
+/** The ids of the stages that need most memory. */
+export const largeStages = Object.keys(needIssues) as LargeStage[];
+
 /**
- * Throws `ExperimentError` where the run's largest stage, tuning, would not fit into the memory of this machine, with the
- * sum and what to lower. Throws what `readConfig` throws.
+ * Throws `ExperimentError` where one of these stages, which are still to be computed, would not fit into the memory of
+ * this machine, with the sum and what to lower. Throws what `readConfig` throws.
  */
 export async function refuseTooLarge(
   experiment: Experiment,
   modelFolder: string,
+  stages: readonly LargeStage[],
   limits: MachineLimits = { machineBytes: machineMemory(), heapBytes: mostHeapBytes },
 ): Promise<void> {
   const { config, json } = await readConfig(modelFolder);
-  const issues = memoryNeedIssues(experiment, config, storedBytesOf(json), limits);
+  const issues = stages.flatMap((stage) => needIssues[stage](experiment, config, storedBytesOf(json), limits));
   if (issues.length > 0) throw new ExperimentError(`${experiment.name} with ${experiment.model}`, issues);
 }
 
@@ -61,7 +73,7 @@ export function memoryNeedIssues(
   const { memory } = factsOfTuning(tuning);
   const state = stateNeeds(config, memory);
   if (totalOf(state) > heapBytes) {
-    const message = `${sumOf(state)}; the CPU device holds ${sizeText(heapBytes)} of these. ${stateAdvice(memory)}`;
+    const message = `${sumOf("tuning", state)}; the CPU device holds ${sizeText(heapBytes)} of these. ${stateAdvice(memory)}`;
     return [issueAt(["tuning", "lora"], message, "rule")];
   }
   const wide = wideBytesOf(config);
@@ -72,7 +84,35 @@ export function memoryNeedIssues(
   const { field } = memory.textsAtOnce;
   const lower = `Lower tuning.${field} or ${longestTexts(experiment).field}, or take a smaller model`;
   const has = `this machine (or its container) has ${sizeText(machineBytes)}`;
-  return [issueAt(["tuning", field], `${sumOf(needs)}; ${has}. ${lower}`, "rule")];
+  return [issueAt(["tuning", field], `${sumOf("tuning", needs)}; ${has}. ${lower}`, "rule")];
+}
+
+/**
+ * The demands of training dictionaries that the CPU device cannot meet; none where one is given. Weights and moments of
+ * all dictionaries are counted exactly. Activations that wait, which depend on the texts, and gradients come on top.
+ */
+export function dictionaryNeedIssues(
+  { sae, divergence }: Experiment,
+  config: ModelConfig,
+  _storedBytes: 2 | 4,
+  { heapBytes }: Pick<MachineLimits, "heapBytes">,
+): ExperimentIssue[] {
+  if (sae.source !== null) return [];
+  const { layers } = divergence;
+  const pairs = typeof layers === "number" ? Math.min(layers, config.layers) : layers.length;
+  const numbers = sae.multiples.reduce((sum, multiple) => {
+    const shape = { D: config.width, F: featuresOf(config.width, multiple), tied: sae.tied };
+    return sum + saeParameters("", shape, sae.sparsity).reduce((all, { shape: own }) => all + sizeOf(own), 0);
+  }, 0);
+  const wide = wideBytesOf(config);
+  const needs = [
+    ...(wide < fixedFromBytes ? [{ what: "the weights of base and tuned model", bytes: 2 * wide }] : []),
+    { what: `dictionaries of ${pairs} layers of both models with AdamW's moments`, bytes: 3 * 4 * 2 * pairs * numbers },
+  ];
+  if (totalOf(needs) <= heapBytes) return [];
+  const advice = "Lower sae.multiples or divergence.layers, or compute on a GPU";
+  const message = `${sumOf("training dictionaries", needs)}; the CPU device holds ${sizeText(heapBytes)} of these, activations and gradients besides. ${advice}`;
+  return [issueAt(["sae", "multiples"], message, "rule")];
 }
 
 /** Measured on Gemma-2B's shape: four of its largest matrices, and what Node and ONNX Runtime take. */
@@ -128,9 +168,9 @@ function totalOf(needs: readonly Need[]): number {
   return needs.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** `takes about 12.3 GiB: a 5.0 GiB, b 7.3 GiB` */
-function sumOf(needs: readonly Need[]): string {
-  return `tuning takes about ${sizeText(totalOf(needs))}: ${needs.map(({ what, bytes }) => `${what} ${sizeText(bytes)}`).join(", ")}`;
+/** `tuning takes about 12.3 GiB: a 5.0 GiB, b 7.3 GiB` */
+function sumOf(what: string, needs: readonly Need[]): string {
+  return `${what} takes about ${sizeText(totalOf(needs))}: ${needs.map(({ what, bytes }) => `${what} ${sizeText(bytes)}`).join(", ")}`;
 }
 
 function stateAdvice({ lora }: StepMemory): string {
