@@ -210,8 +210,9 @@ export const moved: string[] = [];
 export const shownChoices: (readonly string[])[] = [];
 /** For tests: the commands that were run, with their arguments; not the ones that set VS Code's context keys. */
 export const executed: (readonly unknown[])[] = [];
-/** For tests: the messages that were shown. */
+/** For tests: the messages that were shown, and those in the status bar. */
 export const messages: string[] = [];
+export const statusMessages: string[] = [];
 
 interface MessageOptions {
   readonly detail?: string;
@@ -282,6 +283,7 @@ export const window = {
   showWarningMessage: message,
   showInformationMessage: message,
   showErrorMessage: message,
+  setStatusBarMessage: (text: string): void => void statusMessages.push(text),
   showQuickPick: async <T extends { readonly label: string }>(items: readonly T[]): Promise<T | undefined> => {
     shownLists.push(items);
     const wanted = picks.shift();
