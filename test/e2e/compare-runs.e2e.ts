@@ -30,6 +30,16 @@ describe.skipIf(!inject("ground").ready)("two runs", () => {
   let session: Session;
   let workbench: Workbench;
   const runRow = (name: string) => workbench.pane("Runs").locator(`.monaco-list-row[aria-label*="${name}"]`).first();
+  /** Clicks on both runs; the first opens as it is clicked on, and a click meanwhile may fall on another row. */
+  const selectsBoth = async (): Promise<boolean> => {
+    await runRow("tiny-seed1").click();
+    await runRow("tiny-seed2").click({ modifiers: ["ControlOrMeta"] });
+    const rows = workbench.pane("Runs").locator(".monaco-list-row.selected");
+    const labels = await rows.evaluateAll((found) => found.map((row) => row.getAttribute("aria-label") ?? ""));
+    return (
+      labels.length === 2 && ["tiny-seed1", "tiny-seed2"].every((run) => labels.some((label) => label.includes(run)))
+    );
+  };
   const isRead = (words: readonly ColouredWord[]): boolean => words.some(({ word }) => word === "great");
   const page = () => workbench.webview("Compare: tiny-seed1, tiny-seed2");
 
@@ -51,8 +61,7 @@ describe.skipIf(!inject("ground").ready)("two runs", () => {
   it("are selected in the view and compared from its menu", async () => {
     await workbench.openFile("review.md");
     await workbench.openSideBar();
-    await runRow("tiny-seed1").click();
-    await runRow("tiny-seed2").click({ modifiers: ["ControlOrMeta"] });
+    await expect.poll(selectsBoth, { timeout: 60_000 }).toBe(true);
     await workbench.chooseFromMenu(runRow("tiny-seed2"), "Compare Runs");
     const compared = await page();
     await compared.getByRole("heading", { name: "Compare 2 runs" }).waitFor();
