@@ -2,6 +2,7 @@ import { z } from "zod";
 import { writeFileAtomically } from "../common/atomic-file.ts";
 import { parseJson } from "../common/json.ts";
 import { disk, remove, textIfThere } from "./files.ts";
+import { isStopped } from "./job-notes.ts";
 import { isSameProcess, ProcessIdentity, thisProcess } from "./process-identity.ts";
 import { runPaths } from "./run-folder.ts";
 
@@ -25,14 +26,19 @@ export async function clearCancelRequest(folder: string): Promise<void> {
   await remove(runPaths(folder).cancel, disk);
 }
 
-/** Polls for requests to this process until `close`; aborts `signal` when it finds one. */
+/**
+ * Polls for requests to this process, and to the executor's job that it is of, until `close`; aborts `signal` when it finds
+ * one. A job may be told to stop only after it has begun: it was thought lost, and another has been submitted.
+ */
 export class CancelWatch {
   readonly #controller = new AbortController();
   readonly #folder: string;
+  readonly #job: string | undefined;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(folder: string) {
+  constructor(folder: string, job?: string) {
     this.#folder = folder;
+    this.#job = job;
     this.#timer = setInterval(() => {
       this.#look().catch(() => undefined);
     }, POLL_MS);
@@ -48,6 +54,7 @@ export class CancelWatch {
   }
 
   async #look(): Promise<void> {
+    if (this.#job !== undefined && (await isStopped(this.#folder, this.#job))) this.#controller.abort();
     const target = await cancelTarget(this.#folder);
     if (target !== undefined && isSameProcess(target, await thisProcess())) this.#controller.abort();
   }

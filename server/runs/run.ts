@@ -50,7 +50,8 @@ export interface RunOptions {
   /**
    * Name of the executor's job that this process is of. Its cluster has given the job its node, so it waits for no turn
    * of the machine; where a lost process of the run may still hold its lock, it waits for that process to count as dead.
-   * A job that was told to stop before it had the lock leaves the folder as it is: another job may have done the run.
+   * A job that was told to stop before it had the lock leaves the folder as it is: another job may have done the run. One
+   * that is told so later saves a checkpoint and ends.
    */
   readonly job?: string;
   /** Where the machine's queue is; see `stateFolder`. */
@@ -79,7 +80,7 @@ export async function runPipeline(
   checkRunName(name);
   const stages = inOrder(plan);
   const lock = await lockRun(folder, name, options);
-  const cancel = new CancelWatch(folder);
+  const cancel = new CancelWatch(folder, options.job);
   let outcome: RunOutcome | undefined;
   try {
     if (options.job !== undefined && (await isStopped(folder, options.job))) return { kind: "cancelled" };

@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { beforeEach, expect, test, vi } from "vitest";
@@ -17,7 +18,8 @@ import { prepareRun, readRecord, runPaths } from "../../../../server/runs/run-fo
 import { LockedError } from "../../../../server/runs/run-lock.ts";
 import { runStatus } from "../../../../server/runs/run-status.ts";
 import { RUNNING_SBATCH, RUNNING_SQUEUE, useFakeSlurm } from "../../../support/fake-slurm.ts";
-import { fakePlan } from "../fake-stages.ts";
+import { everyNth, fakePlan } from "../fake-stages.ts";
+import { lastingFiles } from "../lasting-files.ts";
 import { scratchFolder } from "../scratch.ts";
 
 vi.mock("../../../../server/runs/executors.ts", async () => {
@@ -124,4 +126,24 @@ test("a job that was told to stop after it had begun, and gets the run's lock af
   });
   expect(await readRecord(runFolder)).toEqual(before);
   expect(before?.job).toBe(next);
+});
+
+test("a job that is told to stop while it works saves and gives the run up to the next job, which ends with the same bytes", async () => {
+  const plan = () => fakePlan({ steps: 40, pauseMs: 20 });
+  const options = { seed: 7, deviceClass: "cpu", checkpointDue: everyNth(2) };
+  const { runFolder } = await newJob();
+  const [late, next] = ["lfp-demo-late", "lfp-demo-next"];
+  const working = runPipeline(plan(), runFolder, { ...options, job: late });
+  await expect
+    .poll(async () => (await readRecord(runFolder))?.state, { timeout: 60_000 })
+    .toMatchObject({ stage: "first" });
+  await mkdir(runPaths(runFolder).jobs, { recursive: true });
+  await noteStop(runFolder, late);
+  expect(await working).toEqual({ kind: "cancelled", stage: "first" });
+  expect(await runPipeline(plan(), runFolder, { ...options, job: next })).toEqual({ kind: "done" });
+  const uncut = join(await scratchFolder(), "uncut");
+  await runPipeline(plan(), uncut, { ...options, queued: false });
+  const files = await lastingFiles(runFolder);
+  files.delete("experiment.json");
+  expect(files).toEqual(await lastingFiles(uncut));
 });
