@@ -184,11 +184,11 @@ describe.skipIf(!canStartSlurm).concurrent("on a Slurm of one node", () => {
     await eventually(async () => {
       if ((await slurmState(id)) === "PENDING") await startNow(id);
       return (await runStatus(folder)).state.kind === "done";
-    }, 300_000);
+    }, 480_000);
     const begins = (await output(folder)).split("\n").filter((line) => line === "begins").length;
     expect(begins).toBeGreaterThan(1);
     await expectUncut(folder, options);
-  }, 480_000);
+  }, 600_000);
 
   test("scancel in the middle of a checkpoint stops the run, which goes on to the same bytes when asked to", async () => {
     const options = { steps: 20, pauseMs: 10, everyNth: 1, slowMs: 15 };
