@@ -37,7 +37,7 @@ export class FakeRay {
   readonly submissions: string[] = [];
   /** Runs whose jobs are refused. */
   readonly refused = new Set<string>();
-  /** How many jobs worked at a time, at most. */
+  /** How many processes of jobs there were at a time, at most. */
   most = 0;
   #state: "up" | "down" = "up";
   readonly #jobs = new Map<string, Job>();
