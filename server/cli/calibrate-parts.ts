@@ -4,8 +4,10 @@
  */
 import { basename, join } from "node:path";
 import { LfpError } from "../common/errors.ts";
+import { type CalibrationOptions, calibrationWords } from "../pipeline/calibration-options.ts";
+import { partJob } from "../pipeline/continue-run.ts";
 import { type ChosenDevice, choiceOfClass, chooseDevice } from "../pipeline/devices.ts";
-import { type ExperimentRun, placeExperimentRun } from "../pipeline/experiment-run.ts";
+import { type ExperimentRun, experimentJob, placeExperimentRun } from "../pipeline/experiment-run.ts";
 import type { CalibrationPlan } from "../pipeline/plan-calibration.ts";
 import { recordMembers } from "../pipeline/sweep/members.ts";
 import { runSweep, type SweepRunEnd } from "../pipeline/sweep/run-sweep.ts";
@@ -33,8 +35,8 @@ export class MixedDevicesError extends LfpError {
 export interface PartsOptions {
   readonly on: PlaceKind;
   readonly atMost: string | undefined;
-  /** The options of `lfp calibrate` that say which calibration it is. */
-  readonly asked: readonly string[];
+  /** Which calibration it is. */
+  readonly asked: CalibrationOptions;
 }
 
 /** The run of one part of a calibration, whose folder exists then. Throws what `placeExperimentRun` throws. */
@@ -117,9 +119,9 @@ async function runMissing(
   const hopeless = new AbortController();
   const many = await manyRuns({ on, atMost }, { ...io, signal: AbortSignal.any([io.signal, hopeless.signal]) });
   const jobOf: ManyRuns["jobOf"] = async ({ folder: runFolder, isAgain }) => {
-    const part = ["--out", folder, "--only", basename(runFolder), "--device", io.device, ...asked];
-    const argv = [...ownCommand(), "calibrate", runPaths(runFolder).experiment, ...part] as const;
-    return { runFolder, argv, cwd: process.cwd(), isAgain };
+    const run = { folder: runFolder, experimentFile: runPaths(runFolder).experiment };
+    const part = partJob(folder, basename(runFolder), ["--device", io.device, ...calibrationWords(asked)]);
+    return experimentJob(run, ownCommand(), process.cwd(), { ...part, isAgain });
   };
   return runSweep(folder, {
     ...many,
@@ -136,7 +138,7 @@ async function runMissing(
         const run = await openPart(calibration, name);
         runs.push({ name, folder: run.folder, settings: {}, experiment });
       }
-      await recordMembers(folder, runs);
+      await recordMembers(folder, runs, { calibration: asked });
       return runs;
     },
   });

@@ -2,10 +2,11 @@ import { basename, dirname, join } from "node:path";
 import { LfpError } from "../common/errors.ts";
 import { exists } from "../common/exists.ts";
 import { experimentDigest, readOwnCalibration, saveCalibration } from "../pipeline/artifacts/calibration-file.ts";
+import type { CalibrationOptions } from "../pipeline/calibration-options.ts";
 import { loadExperiment } from "../pipeline/experiment/resolve.ts";
 import { tuningOf } from "../pipeline/experiment/schema.ts";
 import { type ExperimentRun, findExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
-import { type CalibrationOptions, type CalibrationPlan, planCalibration } from "../pipeline/plan-calibration.ts";
+import { type CalibrationPlan, planCalibration } from "../pipeline/plan-calibration.ts";
 import { type Calibration, ReadingName } from "../protocol/calibration.ts";
 import { placeKinds } from "../runs/executor-settings.ts";
 import type { RunOutcome } from "../runs/run.ts";
@@ -89,7 +90,7 @@ export const calibrate = defineCommand({
     const run = await openExperimentRun(reference, where);
     const target = await targetOf(run, chosen.into, asked);
     const plan = await planOf(run, given);
-    const parts = await runParts(run, plan, { on, atMost, asked: wordsOf(asked) }, ioOf(given));
+    const parts = await runParts(run, plan, { on, atMost, asked }, ioOf(given));
     if ("stopped" in parts) return parts.stopped;
     const outcome = await runStages(run, ioOf(given), { only: plan.stages, chosen: parts.device });
     return resultOf(run, outcome, target);
@@ -132,12 +133,6 @@ async function onePart(
   const run = await openPart(calibration, name);
   const outcome = await runStages(run, ioOf(given), { only, shared: runPaths(calibration.folder).stages });
   return outcomeResult(run, outcome, "all");
-}
-
-/** The options by which a command is told which calibration it is. */
-function wordsOf({ sets, nulls, factor, met, seeds, wordsPerSet, steps }: CalibrationOptions): string[] {
-  const values = { sets, nulls, factor, met, seeds: seeds?.join(","), "words-per-set": wordsPerSet, steps };
-  return Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]));
 }
 
 function calibrationOptions(chosen: Given<typeof options>["options"]): CalibrationOptions {

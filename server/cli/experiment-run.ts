@@ -4,6 +4,7 @@ import { basename, resolve } from "node:path";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
 import { resolveReference } from "../models/open.ts";
+import { requireAlone } from "../pipeline/continue-run.ts";
 import {
   type ChosenDevice,
   choiceOfClass,
@@ -13,7 +14,7 @@ import {
 } from "../pipeline/devices.ts";
 import { feedbackCost } from "../pipeline/experiment/feedback-settings.ts";
 import { largeStages, refuseTooLarge } from "../pipeline/experiment/memory.ts";
-import { type ExperimentRun, openExperimentRun } from "../pipeline/experiment-run.ts";
+import { type ExperimentRun, findExperimentRun, placeExperimentRun } from "../pipeline/experiment-run.ts";
 import { planExperiment } from "../pipeline/plan-experiment.ts";
 import { JOB_VARIABLE } from "../runs/executor.ts";
 import { missingStages } from "../runs/missing-stages.ts";
@@ -45,14 +46,20 @@ export class RunFailedError extends LfpError {
 }
 
 /**
- * Opens the run that a command's options name. Throws what the pipeline's `openExperimentRun` throws, and `UsageError`.
+ * Opens the run that a command's options name. Throws what the pipeline's `openExperimentRun` throws, `NotAloneError` and `UsageError`.
  */
 export async function openRun(
   reference: string,
   { out, seed, download }: ExperimentOptions,
   more: { readonly adopt?: boolean } = {},
 ): Promise<ExperimentRun> {
-  return openExperimentRun(reference, { ...more, out, download, seed: seed === undefined ? undefined : seedOf(seed) });
+  const found = await findExperimentRun(reference, {
+    out,
+    download,
+    seed: seed === undefined ? undefined : seedOf(seed),
+  });
+  await requireAlone(found.folder);
+  return await placeExperimentRun(found, more);
 }
 
 export async function plannedStages(

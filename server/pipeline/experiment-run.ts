@@ -85,15 +85,17 @@ export function experimentJob(
   { folder, experimentFile }: Pick<ExperimentRun, "folder" | "experimentFile">,
   program: readonly [string, ...string[]],
   cwd: string,
-  { command = "run", options = [], isAgain = false }: JobOptions = {},
+  { command = "run", out = folder, options = [], isAgain = false }: JobOptions = {},
 ): JobSpec {
-  const argv: JobSpec["argv"] = [...program, command, experimentFile, "--out", folder, ...options];
+  const argv: JobSpec["argv"] = [...program, command, experimentFile, "--out", out, ...options];
   return { runFolder: folder, argv, cwd, isAgain };
 }
 
 export interface JobOptions {
   /** Of `lfp`; `run` unless given. */
   readonly command?: string;
+  /** The folder that the command is given; the run's unless given. */
+  readonly out?: string;
   /** More options of the command. */
   readonly options?: readonly string[];
   /** See `JobSpec`. */

@@ -9,6 +9,7 @@ import { hasEdits } from "../rewards/reward-configs.ts";
 import { type OutsideInput, type PlannedStage, planStage } from "../runs/stage.ts";
 import { factsOfTuning, withSteps } from "../tuning/tunings.ts";
 import { experimentDigest } from "./artifacts/calibration-file.ts";
+import type { CalibrationOptions } from "./calibration-options.ts";
 import { siteSettingOf, trainingOf } from "./experiment/dictionaries-schema.ts";
 import {
   checkFeedback,
@@ -31,22 +32,6 @@ import { candidatesStage, plantedTuneStage, plantStage } from "./stages/plant.ts
 import { triplesStage } from "./stages/triples.ts";
 import { tuneStage } from "./stages/tune.ts";
 import { fittedReadingsStage, wordReadingsStage } from "./stages/word-readings.ts";
-
-export interface CalibrationOptions {
-  /** Number of tunings with planted words. */
-  readonly sets: number;
-  readonly wordsPerSet: number;
-  /** Factor of planted ratings. */
-  readonly factor: number;
-  /** Number of tunings without. */
-  readonly nulls: number;
-  /** Minimum expected number of times that a tuning samples a word for it to be planted. */
-  readonly met: number;
-  /** Seeds of the tunings with planted words, then of those without; by default the experiment's and those after it. */
-  readonly seeds?: readonly number[] | undefined;
-  /** Overrides the experiment's steps of tuning. 0: nothing is tuned. */
-  readonly steps?: number | undefined;
-}
 
 /** One tuning of a calibration. */
 interface Tuning {

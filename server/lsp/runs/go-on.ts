@@ -1,9 +1,6 @@
-import { dirname } from "node:path";
-import { readPlace } from "../../runs/executor-settings.ts";
 import { type JobRecord, jobNameOf } from "../../runs/job-record.ts";
 import { JobThereError } from "../../runs/jobs.ts";
 import { isOwnJob } from "../../runs/own-jobs.ts";
-import { runPaths } from "../../runs/run-folder.ts";
 import { LockedError } from "../../runs/run-lock.ts";
 import type { Session } from "../session.ts";
 import { lfpProgram } from "./lfp-program.ts";
@@ -43,12 +40,10 @@ export class GoingOn {
   }
 
   async #submit(folder: string, { executor }: JobRecord): Promise<void> {
-    const { submitExperimentRun } = await import("../../pipeline/experiment-run.ts");
-    const run = { folder, experimentFile: runPaths(folder).experiment };
+    const { continueRun } = await import("../../pipeline/continue-run.ts");
     try {
       // By the user's own settings and command line: those in the folder may be anybody's.
-      const place = await readPlace(executor);
-      await submitExperimentRun(run, lfpProgram(), dirname(folder), { place, isAgain: true });
+      await continueRun(folder, lfpProgram(), { on: executor, isAgain: true });
     } catch (error) {
       if (!(error instanceof JobThereError || error instanceof LockedError)) throw error;
     }

@@ -1,5 +1,4 @@
-import { stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { LfpError } from "../../common/errors.ts";
 import { memberFolders } from "../../pipeline/sweep/members.ts";
 import { CompareRuns } from "../../protocol/comparison.ts";
@@ -14,7 +13,6 @@ import {
   StartRun,
 } from "../../protocol/runs.ts";
 import { readPlace } from "../../runs/executor-settings.ts";
-import { unlessMissing } from "../../runs/files.ts";
 import { cancelRun } from "../../runs/jobs.ts";
 import { checkRunName, runPaths } from "../../runs/run-folder.ts";
 import type { Dispatcher } from "../dispatch.ts";
@@ -24,7 +22,7 @@ import { readLines, readOutput } from "./read-log.ts";
 import type { RunBoard } from "./run-board.ts";
 import { viewRun } from "./run-view.ts";
 
-/** A run has no report, or no experiment from which to resume. */
+/** A run has no report. */
 export class RunPartMissingError extends LfpError {
   readonly code = "not-found";
 }
@@ -64,12 +62,8 @@ export function serveRuns(dispatcher: Dispatcher, { session, board, onFailure }:
   dispatcher.request(ResumeRun, async ({ folder: asked }) => {
     session.requireTrust("Going on with a run");
     const folder = await session.checkRun(asked);
-    const { submitExperimentRun } = await import("../../pipeline/experiment-run.ts");
-    const experimentFile = runPaths(folder).experiment;
-    if ((await unlessMissing(stat(experimentFile))) === undefined)
-      throw new RunPartMissingError(`${folder} has no experiment.json; start the run from its experiment file.`);
-    const place = await readPlace(session.settings.runOn);
-    await submitExperimentRun({ folder, experimentFile }, lfpProgram(), dirname(folder), { place });
+    const { continueRun } = await import("../../pipeline/continue-run.ts");
+    await continueRun(folder, lfpProgram(), { on: session.settings.runOn });
     await board.refresh(folder);
     return { folder };
   });

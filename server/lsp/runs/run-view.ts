@@ -8,6 +8,8 @@ import { message, visibleLine } from "../../common/untrusted-text.ts";
 import { estimateRun } from "../../pipeline/finished/run-estimate.ts";
 import { dictionariesOf } from "../../pipeline/finished/run-identity.ts";
 import { summariseMetrics, summariseStage } from "../../pipeline/finished/summaries.ts";
+import { sweepLock } from "../../pipeline/sweep/manifest.ts";
+import { readMembers } from "../../pipeline/sweep/members.ts";
 import { RunEvent } from "../../protocol/run-events.ts";
 import type { RunView, StageProgress, StageView } from "../../protocol/runs.ts";
 import { cancelTarget } from "../../runs/cancel.ts";
@@ -15,6 +17,7 @@ import { unlessMissing } from "../../runs/files.ts";
 import type { JobRecord } from "../../runs/job-record.ts";
 import { isSameProcess, type ProcessIdentity } from "../../runs/process-identity.ts";
 import { type RunRecord, runPaths } from "../../runs/run-folder.ts";
+import { lockHolder } from "../../runs/run-lock.ts";
 import { type RunStatus, runStatus, stageStatusOf } from "../../runs/run-status.ts";
 
 /**
@@ -44,7 +47,9 @@ export async function viewRun(folder: string, options: ViewOptions): Promise<Run
     const stages = await Promise.all(records.map((stage) => viewStage(folder, stage, status, events, summaries)));
     return {
       ...base,
-      state: (await isToGoOn(folder, status, options)) ? GOES_ON : shown(status.state),
+      state: (await isToGoOn(folder, status, options))
+        ? GOES_ON
+        : ((await stateOfMembers(folder, status)) ?? shown(status.state)),
       stages,
       overall: status.state.kind === "running" ? estimateOf(records, stages, events) : null,
       stopping: status.work !== "gone" && (await isStopping(folder, status.process)),
@@ -68,6 +73,21 @@ const GOES_ON = { kind: "waiting", for: "its job to be submitted again" } as con
 async function isToGoOn(folder: string, { mayGoOn, job }: RunStatus, { goesOn }: ViewOptions): Promise<boolean> {
   return mayGoOn && job !== undefined && goesOn !== undefined && (await goesOn(folder, job));
 }
+
+/**
+ * The state of a folder for the common result of several runs while a command makes these, and after it has ended before
+ * that result was begun; undefined otherwise.
+ */
+async function stateOfMembers(folder: string, { work, record }: RunStatus): Promise<RunView["state"] | undefined> {
+  const members = await readMembers(folder);
+  if (members === undefined) return undefined;
+  const { length } = members.runs;
+  if ((await lockHolder(sweepLock(folder))) !== undefined)
+    return { kind: "waiting", for: length === 1 ? "its one run" : `its ${length} runs` };
+  return work === "gone" && record === undefined ? MEMBERS_LEFT : undefined;
+}
+
+const MEMBERS_LEFT = { kind: "interrupted", why: "the command that makes its runs ended before they did" } as const;
 
 /** Whether the process that works on a run was asked to stop. */
 async function isStopping(folder: string, process: ProcessIdentity | undefined): Promise<boolean> {
