@@ -186,10 +186,7 @@ class Runner {
         try {
           await cancelRun(folder, this.#many.graceMs);
           const { state } = await runStatus(folder);
-          this.ended.set(
-            folder,
-            state.kind === "done" ? { folder, state, failure: undefined } : stopped(folder, state),
-          );
+          this.ended.set(folder, stopped(folder, state));
         } catch (error) {
           this.#end(folder, stateOfError(error));
         }
@@ -198,7 +195,9 @@ class Runner {
   }
 }
 
+/** How a run stands at an abort: it may have ended by itself just before. */
 function stopped(folder: string, state: AnyState): EndedRun {
+  if (state.kind === "done" || state.kind === "failed") return { folder, state, failure: failureOf(state, "") };
   return { folder, state, failure: { code: "cancelled", message: `${basename(folder)} was not run to its end` } };
 }
 

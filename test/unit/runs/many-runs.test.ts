@@ -9,7 +9,8 @@ import { type EndedRun, type ManyRuns, runMany } from "../../../server/runs/many
 import { runPipeline } from "../../../server/runs/run.ts";
 import { prepareRun, runPaths } from "../../../server/runs/run-folder.ts";
 import { runStatus } from "../../../server/runs/run-status.ts";
-import { smallPlan } from "./fake-stages.ts";
+import { planStage } from "../../../server/runs/stage.ts";
+import { initialise, smallPlan } from "./fake-stages.ts";
 import { PATIENT, scratchFolder } from "./scratch.ts";
 import { cluster } from "./toy-executor.ts";
 
@@ -156,6 +157,31 @@ test("a run that somebody submitted already is followed, also while its executor
   expect((await ends)[0]?.state.kind).toBe("done");
   expect(submits).toEqual([]);
 });
+
+test.each(["stop", "leave"] as const)(
+  "a run that has failed, but whose process is still ending at the abort, is told as failed: %s",
+  async (onAbort) => {
+    const [folder = ""] = await folders("a");
+    const stop = new AbortController();
+    const { ends } = start([folder], {
+      onAbort,
+      signal: stop.signal,
+      onState: (_, { kind }) => {
+        if (kind === "failed") stop.abort();
+      },
+    });
+    await submitted(1);
+    const [job] = cluster.jobs;
+    if (job !== undefined) job.state = "working";
+    const options = { seed: 7, deviceClass: "cpu", queued: false };
+    const broken = {
+      ...initialise,
+      run: () => Promise.reject(new RefusedError("there are too few words")),
+    };
+    await runPipeline([planStage({ id: "base", stage: broken, settings: { size: 1 }, inputs: {} })], folder, options);
+    expect((await ends)[0]?.failure).toEqual({ code: "resource", message: "there are too few words" });
+  },
+);
 
 test.each(["stop", "leave"] as const)("an abort starts no more runs; those that are started: %s", async (onAbort) => {
   const all = await folders("a", "b", "c");
