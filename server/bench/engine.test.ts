@@ -7,3 +7,22 @@ it("a shape whose training does not fit is refused at once, with the sum", async
   expect(stderr).toContain(`needs ${Math.ceil((16 * 596_049_920) / 2 ** 20)} MiB more`);
   expect(code).toBe(6);
 }, 20_000);
+
+it("only forward passes are timed, after a check of the loss, where no training is asked for", async () => {
+  const { code, stdout } = await runLfp([
+    "bench",
+    "engine",
+    "--shape",
+    "tiny",
+    "--tokens",
+    "32",
+    "--steps",
+    "1",
+    "--forward-only",
+    "--json",
+  ]);
+  const line: unknown = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
+  expect(line).toMatchObject({ check: "ok", forwardTokensPerSecond: expect.any(Number) });
+  expect(line).not.toHaveProperty("trainTokensPerSecond");
+  expect(code).toBe(0);
+}, 20_000);

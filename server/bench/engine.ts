@@ -27,15 +27,18 @@ export const benchEngine = defineCommand({
     batch: option.integer("rows of a batch", 4, { min: 1, max: 4096 }),
     tokens: option.integer("tokens of a row", 128, { min: 2 }),
     steps: option.integer("timed steps", 5, { min: 1 }),
+    "forward-only": option.flag("time no training, for shapes whose gradients do not fit"),
     ...deviceOptions,
   },
   run: async ({ options, signal, note, env }): Promise<CommandResult> =>
     await withDevice({ ...options, signal, note, env }, async (device) => {
-      await admitTraining(device, options.shape);
+      const forwardOnly = options["forward-only"];
+      if (!forwardOnly) await admitTraining(device, options.shape);
       const model = await createModel(device, benchShapes[options.shape], Random.fromSeed(1));
       const figures = await measure(device, model, {
         shape: [options.batch, options.tokens],
         timing: { repeats: options.steps, signal },
+        forwardOnly,
         note,
       });
       const json = { name: "engine", check: "ok", device: device.kind, model: `${options.shape}-shape`, ...figures };
@@ -50,7 +53,8 @@ async function admitTraining(device: Device, shape: (typeof benchShapeNames)[num
 }
 
 interface Figures {
-  readonly trainTokensPerSecond: number;
+  /** Undefined where only forward passes are timed. */
+  readonly trainTokensPerSecond?: number;
   readonly forwardTokensPerSecond: number;
   readonly matmulGflops: number;
 }
@@ -58,20 +62,41 @@ interface Figures {
 interface Work {
   readonly shape: readonly [B: number, T: number];
   readonly timing: Timing;
+  readonly forwardOnly: boolean;
   readonly note: (line: string) => void;
 }
 
-async function measure(device: Device, model: LoadedModel, { shape, timing, note }: Work): Promise<Figures> {
+type Batch = Readonly<Record<"ids" | "positions" | "targets", Values>>;
+
+async function measure(device: Device, model: LoadedModel, work: Work): Promise<Figures> {
+  const { shape, timing, forwardOnly, note } = work;
   const [B, T] = shape;
   const random = Random.fromSeed(2);
   const ids = Int32Array.from({ length: B * T }, () => random.integer(model.config.vocabSize));
   const batch = { ids, positions: plainPositions(shape), targets: targetsOf(ids, shape) };
+  const perSecond = (seconds: number): number => rounded((B * T) / seconds);
+  const trained = forwardOnly
+    ? await checkForward(device, model, shape, batch)
+    : { trainTokensPerSecond: perSecond(await timeTraining(device, model, batch, work)) };
+  note("timing forward passes and products");
+  const forwardSeconds = await timeForward(device, model, shape, batch, timing);
+  const matmulGflops = rounded(await timeMatmul(device, timing.signal));
+  return { ...trained, forwardTokensPerSecond: perSecond(forwardSeconds), matmulGflops };
+}
+
+/** Median seconds of a training step, after its checks. */
+async function timeTraining(
+  device: Device,
+  model: LoadedModel,
+  batch: Batch,
+  { shape, timing, note }: Work,
+): Promise<number> {
   note("checking gradients");
   await checkGradients(device, model, shape, batch, timing.signal);
   const { optimizer, program } = await trainingProgram(device, model, shape);
   const losses: number[] = [];
-  note("timing training steps, forward passes and products");
-  const trainSeconds = await medianSeconds(async () => {
+  note("timing training steps");
+  const seconds = await medianSeconds(async () => {
     const step = losses.length + 1;
     const results = await program.run({ ...batch, ...optimizer.inputsAt(step, adamW) });
     requireFinite(gradientNormName, step, results[gradientNormName]);
@@ -79,13 +104,21 @@ async function measure(device: Device, model: LoadedModel, { shape, timing, note
     if (step === 1) checkFirstLoss(losses[0] ?? Number.NaN, model.config.vocabSize);
   }, timing);
   checkLearns(losses);
-  const forwardSeconds = await timeForward(device, model, shape, batch, timing);
-  const matmulGflops = rounded(await timeMatmul(device, timing.signal));
-  return {
-    trainTokensPerSecond: rounded((B * T) / trainSeconds),
-    forwardTokensPerSecond: rounded((B * T) / forwardSeconds),
-    matmulGflops,
-  };
+  return seconds;
+}
+
+/** What is checked where nothing is trained: the loss. */
+async function checkForward(
+  device: Device,
+  model: LoadedModel,
+  shape: Work["shape"],
+  batch: Batch,
+): Promise<Record<string, never>> {
+  const program = await device.compile({ stores: [model.store], outputs: { loss: nextTokenLoss(model, shape) } });
+  const { loss } = await program.run(batch);
+  await program.dispose();
+  checkFirstLoss(requireFinite("loss", 1, loss), model.config.vocabSize);
+  return {};
 }
 
 /**
@@ -158,7 +191,7 @@ function asText(
 ): string {
   return [
     `${model} on ${device.description}; checks passed`,
-    `training   ${trainTokensPerSecond} tokens/s`,
+    ...(trainTokensPerSecond === undefined ? [] : [`training   ${trainTokensPerSecond} tokens/s`]),
     `forward    ${forwardTokensPerSecond} tokens/s`,
     `products   ${matmulGflops} GFLOP/s`,
     `peak       ${peakRssMB()} MB`,

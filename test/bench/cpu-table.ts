@@ -29,33 +29,34 @@ interface Figure {
   readonly goal: number;
 }
 
-export const shapes = ["pythia-70m", "starter"] as const;
+/** Those that are timed unless others are asked for. */
+export const usualShapes = ["pythia-70m", "starter"] as const;
+export const shapes = [...usualShapes, "smollm2-135m", "qwen3-0.6b"] as const;
 export type BenchShape = (typeof shapes)[number];
-
-/** Timed steps after the warm-up: few where each takes seconds. */
-const stepsOf: Readonly<Record<BenchShape, Readonly<Record<"ppo" | "dpo" | "sae", number>>>> = {
-  "pythia-70m": { ppo: 2, dpo: 3, sae: 8 },
-  starter: { ppo: 3, dpo: 5, sae: 32 },
-};
 
 /** The parts of a shape. `starter` is the folder of that checkpoint. */
 export function partsOf(shape: BenchShape, starter: string): BenchPart[] {
-  const model = shape === "starter" ? ["--model", starter] : [];
-  const figure = (what: string, key: string, unit: string, goal = 1.1): Figure => ({ what, key, unit, goal });
-  const steps = (what: "ppo" | "dpo" | "sae") => ["--steps", `${stepsOf[shape][what]}`] as const;
-  const engine = ["pytorch_engine.py", "--shape", shape] as const;
+  return partsAt[shape](starter);
+}
+
+const partsAt: Readonly<Record<BenchShape, (starter: string) => BenchPart[]>> = {
+  // Few timed steps after the warm-up where each takes seconds.
+  "pythia-70m": () => everything("pythia-70m", [], { ppo: 2, dpo: 3, sae: 8 }),
+  starter: (starter) => everything("starter", ["--model", starter], { ppo: 3, dpo: 5, sae: 32 }),
+  "smollm2-135m": () => [engine("smollm2-135m"), sampling("smollm2-135m")],
+  // Its gradients do not fit into the CPU device's 4 GiB.
+  "qwen3-0.6b": () => [forwardOnly("qwen3-0.6b"), sampling("qwen3-0.6b")],
+};
+
+function everything(
+  shape: BenchShape,
+  model: readonly string[],
+  counts: Record<"ppo" | "dpo" | "sae", number>,
+): BenchPart[] {
+  const steps = (what: "ppo" | "dpo" | "sae") => ["--steps", `${counts[what]}`] as const;
   const sae = ["--shape", shape, ...steps("sae")] as const;
   return [
-    {
-      shape,
-      ours: ["engine", "--shape", shape],
-      theirs: [engine, [...engine, "--compile"]],
-      figures: [
-        figure("train", "trainTokensPerSecond", "tokens/s"),
-        figure("forward", "forwardTokensPerSecond", "tokens/s", 1),
-      ],
-      libraries: [],
-    },
+    engine(shape),
     {
       shape,
       ours: ["ppo", "--model", shape, ...steps("ppo")],
@@ -81,15 +82,49 @@ export function partsOf(shape: BenchShape, starter: string): BenchPart[] {
       figures: [figure("sae", "tokensPerSecond", "tokens/s")],
       libraries: [{ name: "SAELens", module: "sae_lens", theirs: ["saelens_train.py", ...sae] }],
     },
-    {
-      shape,
-      ours: ["generate", "--shape", shape],
-      theirs: [["pytorch_generate.py", "--shape", shape]],
-      figures: [figure("sampling", "newTokensPerSecond", "tokens/s", 1.8)],
-      libraries: [],
-    },
+    sampling(shape),
   ];
 }
+
+function engine(shape: BenchShape): BenchPart {
+  return {
+    shape,
+    ours: ["engine", "--shape", shape],
+    theirs: [
+      ["pytorch_engine.py", "--shape", shape],
+      ["pytorch_engine.py", "--shape", shape, "--compile"],
+    ],
+    figures: [figure("train", "trainTokensPerSecond", "tokens/s"), forwardFigure],
+    libraries: [],
+  };
+}
+
+/** The engine's part where nothing is trained. */
+function forwardOnly(shape: BenchShape): BenchPart {
+  const { ours, theirs, ...part } = engine(shape);
+  return {
+    ...part,
+    ours: [...ours, "--forward-only"],
+    theirs: theirs.map(([script, ...args]) => [script, ...args, "--forward-only"]),
+    figures: [forwardFigure],
+  };
+}
+
+function sampling(shape: BenchShape): BenchPart {
+  return {
+    shape,
+    ours: ["generate", "--shape", shape],
+    theirs: [["pytorch_generate.py", "--shape", shape]],
+    figures: [figure("sampling", "newTokensPerSecond", "tokens/s", 1.8)],
+    libraries: [],
+  };
+}
+
+function figure(what: string, key: string, unit: string, goal = 1.1): Figure {
+  return { what, key, unit, goal };
+}
+
+const forwardFigure = figure("forward", "forwardTokensPerSecond", "tokens/s", 1);
 
 /** The last line of a bench, ours or theirs, as far as it matters here. */
 export const BenchLine = z.looseObject({

@@ -3,6 +3,7 @@
  * PyTorch in turn, medians of several runs of each, where `python3` has torch and transformers. Prints a Markdown table with ratios, peaks of memory and the
  * goals. Where torch.compile may help, PyTorch runs both ways once, and the faster one counts. TRL and SAELens do their parts once where Python has them.
  * The machine should do nothing else.
+ * `--shape smollm2-135m` and `--shape qwen3-0.6b` time training (the smaller alone), forward passes and sampling of today's architectures.
  *
  *     npm run bench:cpu -- [--rounds 3] [--threads N] [--shape pythia-70m] [--only dpo] [--python python3] [--json]
  *
@@ -25,6 +26,7 @@ import {
   partsOf,
   rowsOf,
   shapes,
+  usualShapes,
 } from "./cpu-table.ts";
 import { lastLine } from "./last-line.ts";
 
@@ -33,7 +35,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "3" },
     threads: { type: "string", default: String(availableParallelism()) },
-    shape: { type: "string", multiple: true, default: [...shapes] },
+    shape: { type: "string", multiple: true, default: [...usualShapes] },
     only: { type: "string", multiple: true, default: [] },
     python: { type: "string", default: "python3" },
     json: { type: "boolean", default: false },

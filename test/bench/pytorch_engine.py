@@ -1,6 +1,6 @@
 """Times in PyTorch what `lfp bench engine` times: training steps, forward passes and matrix products on the CPU.
 
-    python pytorch_engine.py [--shape pythia-70m] [--batch 4] [--tokens 128] [--steps 5] [--threads 2] [--default-adamw] [--compile] [--json]
+    python pytorch_engine.py [--shape pythia-70m] [--batch 4] [--tokens 128] [--steps 5] [--threads 2] [--default-adamw] [--forward-only] [--compile] [--json]
 
 The model has random float32 weights. A training step is: gradients to none, forward, next-token cross-entropy over the
 batch, backward, gradients clipped to norm 1, AdamW, fused unless --default-adamw. Times are medians after two warm-ups. The last line of output is JSON.
@@ -86,9 +86,9 @@ def main() -> None:
     def forward() -> None:
         called(ids, use_cache=False)
 
-    step_times = seconds(train_step, options.steps, WARM_UPS)
+    step_times = [] if options.forward_only else seconds(train_step, options.steps, WARM_UPS)
     forward_times = seconds(forward, options.steps, WARM_UPS)
-    step_s, forward_s = statistics.median(step_times), statistics.median(forward_times)
+    forward_s = statistics.median(forward_times)
     result = {
         "name": "engine",
         "device": "cpu",
@@ -103,19 +103,23 @@ def main() -> None:
         "fusedAdamW": not options.default_adamw,
         "attention": model.config._attn_implementation,
         "compiled": options.compile,
-        "stepMs": 1000 * step_s,
         "forwardMs": 1000 * forward_s,
-        "fastestStepMs": 1000 * min(step_times),
         "fastestForwardMs": 1000 * min(forward_times),
-        "trainTokensPerSecond": ids.numel() / step_s,
         "forwardTokensPerSecond": ids.numel() / forward_s,
         "matmulGflops": matmul_gflops(512, 512, 2048),
         "matmulHeadGflops": matmul_gflops(512, 512, 50304),
         "peakRssMB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+    if step_times:
+        step_s = statistics.median(step_times)
+        result |= {
+            "stepMs": 1000 * step_s,
+            "fastestStepMs": 1000 * min(step_times),
+            "trainTokensPerSecond": ids.numel() / step_s,
+        }
     result = {key: round(value, 1) if isinstance(value, float) else value for key, value in result.items()}
     if not options.json:
-        print(f"step {result['stepMs']} ms, forward {result['forwardMs']} ms, peak {result['peakRssMB']} MB")
+        print(f"step {result.get('stepMs')} ms, forward {result['forwardMs']} ms, peak {result['peakRssMB']} MB")
     print(json.dumps(result))
 
 
@@ -129,6 +133,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--default-adamw", action="store_true", help="PyTorch's default AdamW in place of the fused one")
+    parser.add_argument("--forward-only", action="store_true", help="time no training")
     parser.add_argument("--compile", action="store_true", help="run the model through torch.compile")
     parser.add_argument("--json", action="store_true", help="print nothing but the JSON line")
     return parser.parse_args()

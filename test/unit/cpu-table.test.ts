@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type BenchLine, cpuTable, fastestOf, partsOf, rowsOf, shapes } from "../bench/cpu-table.ts";
+import { type BenchLine, cpuTable, fastestOf, partsOf, rowsOf, usualShapes } from "../bench/cpu-table.ts";
 
 const [train] = partsOf("pythia-70m", "assets/starter");
 if (train === undefined) throw new Error("no parts");
@@ -51,8 +51,8 @@ describe("the table of CPU figures", () => {
     expect(compiled[0]?.pytorch).toBe("fused AdamW, sdpa, torch.compile");
   });
 
-  it("has a part for each thing that is compared, at every shape, with the goals", () => {
-    for (const shape of shapes)
+  it("has a part for each thing that is compared, at the usual shapes, with the goals", () => {
+    for (const shape of usualShapes)
       expect(
         partsOf(shape, "assets/starter").flatMap(({ figures }) => figures.map(({ what, goal }) => [what, goal])),
       ).toEqual([
@@ -63,6 +63,18 @@ describe("the table of CPU figures", () => {
         ["sae", 1.1],
         ["sampling", 1.8],
       ]);
+  });
+
+  it("times at shapes of other architectures what fits there, in both the same", () => {
+    const [smol, qwen] = [partsOf("smollm2-135m", "assets/starter"), partsOf("qwen3-0.6b", "assets/starter")];
+    expect(smol.flatMap(({ figures }) => figures.map(({ what }) => what))).toEqual(["train", "forward", "sampling"]);
+    expect(qwen.flatMap(({ figures }) => figures.map(({ what }) => what))).toEqual(["forward", "sampling"]);
+    const [first] = qwen;
+    expect([first?.ours, ...(first?.theirs ?? [])].map((args) => args?.includes("--forward-only"))).toEqual([
+      true,
+      true,
+      true,
+    ]);
   });
 
   it("has rows of their own for libraries that do the same work", () => {
@@ -81,7 +93,7 @@ describe("the table of CPU figures", () => {
         pytorch: "TRL 1.16.0: fused AdamW, sdpa, eager",
       }),
     ]);
-    for (const shape of shapes)
+    for (const shape of usualShapes)
       expect(partsOf(shape, "assets/starter").flatMap(({ libraries }) => libraries.map(({ name }) => name))).toEqual([
         "TRL",
         "SAELens",
