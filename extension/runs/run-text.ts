@@ -1,5 +1,6 @@
 /** Describes runs and stages in the few words that fit into a tree. */
-import type { RunView, StageProgress, StageView } from "../../server/protocol/runs.ts";
+import type { StageProgress } from "../../server/protocol/run-events.ts";
+import type { RunView, StageView } from "../../server/protocol/runs.ts";
 
 export type RunStateKind = RunView["state"]["kind"];
 

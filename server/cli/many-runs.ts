@@ -10,6 +10,7 @@ import { type AnyState, describeState } from "../runs/state-words.ts";
 import { UsageError } from "./errors.ts";
 import { ownCommand, type RunIo } from "./experiment-run.ts";
 import { option } from "./options.ts";
+import { progressLine } from "./run-lines.ts";
 
 /** One of a command's runs is not done; the error has the code that the command would have if it were the only run. */
 export class OneRunFailedError extends LfpError {
@@ -52,6 +53,7 @@ export async function manyRuns(
     signal,
     onAbort: isHere ? "stop" : "leave",
     onState: (folder, state) => note(`${basename(folder)}: ${toldState(state)}`),
+    onProgress: (folder, stage, progress) => note(`${basename(folder)}: ${progressLine(stage, progress)}`),
   };
 }
 

@@ -1,5 +1,5 @@
 import { duration } from "../common/duration.ts";
-import type { RunEvent } from "../protocol/run-events.ts";
+import type { RunEvent, StageProgress } from "../protocol/run-events.ts";
 import { describeState } from "../runs/state-words.ts";
 
 /** Formats a run's events as lines for people; progress at most every few seconds per stage. */
@@ -17,21 +17,19 @@ export class RunLines {
     return lineOfEvent(event);
   }
 
-  #progress({
-    stage,
-    done,
-    total,
-    unit,
-    ratePerS,
-    secondsLeft,
-  }: Extract<RunEvent, { kind: "progress" }>): string | undefined {
+  #progress(event: Extract<RunEvent, { kind: "progress" }>): string | undefined {
     const now = this.#now();
     if (now - this.#lastProgressMs < progressIntervalMs) return undefined;
     this.#lastProgressMs = now;
-    const rate = ratePerS === null ? "" : `, ${Number(ratePerS.toPrecision(2))} a second`;
-    const left = secondsLeft === null ? "" : `, about ${duration(secondsLeft)} left`;
-    return `${stage}: ${done} of ${total} ${unit}${rate}${left}`;
+    return progressLine(event.stage, event);
   }
+}
+
+/** How far a stage is. */
+export function progressLine(stage: string, { done, total, unit, ratePerS, secondsLeft }: StageProgress): string {
+  const rate = ratePerS === null ? "" : `, ${Number(ratePerS.toPrecision(2))} a second`;
+  const left = secondsLeft === null ? "" : `, about ${duration(secondsLeft)} left`;
+  return `${stage}: ${done} of ${total} ${unit}${rate}${left}`;
 }
 
 type Told = Exclude<RunEvent["kind"], "progress">;

@@ -48,6 +48,18 @@ const stage = {
   key: z.string(),
 };
 
+/** How far a stage is. */
+export const StageProgress = z.object({
+  done: z.number(),
+  total: z.number(),
+  /** The unit of the counts: `steps`, `tokens`, `reviews` ... */
+  unit: z.string(),
+  /** Units per second since this process started or resumed the stage; null until known. */
+  ratePerS: z.number().nullable(),
+  secondsLeft: z.number().nullable(),
+});
+export type StageProgress = z.infer<typeof StageProgress>;
+
 /** One line of `events.jsonl`. */
 export const RunEvent = z.discriminatedUnion("kind", [
   z.object({ ...base, kind: z.literal("state"), state: RunState }),
@@ -62,13 +74,7 @@ export const RunEvent = z.discriminatedUnion("kind", [
     ...base,
     kind: z.literal("progress"),
     stage: z.string(),
-    done: z.number(),
-    total: z.number(),
-    /** The unit of the counts: `steps`, `tokens`, `reviews` ... */
-    unit: z.string(),
-    /** Units per second since this process started or resumed the stage; null until known. */
-    ratePerS: z.number().nullable(),
-    secondsLeft: z.number().nullable(),
+    ...StageProgress.shape,
   }),
   z.object({
     ...base,

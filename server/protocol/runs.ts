@@ -4,19 +4,10 @@
  */
 import * as z from "zod";
 import { defineNotification, defineRequest } from "./message.ts";
-import { RunState } from "./run-events.ts";
+import { RunState, StageProgress } from "./run-events.ts";
 
 /** Where a run can be started: the kinds of executors. */
 export const RunPlace = z.enum(["local", "slurm", "ray"]);
-
-export const StageProgress = z.object({
-  done: z.number(),
-  total: z.number(),
-  unit: z.string(),
-  ratePerS: z.number().nullable(),
-  secondsLeft: z.number().nullable(),
-});
-export type StageProgress = z.infer<typeof StageProgress>;
 
 export const StageView = z.object({
   id: z.string(),

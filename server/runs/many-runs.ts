@@ -2,6 +2,8 @@
 import { basename } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
+import type { StageProgress } from "../protocol/run-events.ts";
+import { readProgress } from "./event-tail.ts";
 import type { JobSpec } from "./executor.ts";
 import type { Place } from "./executor-settings.ts";
 import { cancelRun, hasArrays, JobThereError, submitRun, submitRuns } from "./jobs.ts";
@@ -43,6 +45,10 @@ export interface ManyRuns {
   readonly jobOf: (run: RunStart) => Promise<JobSpec>;
   /** Called when a run's state has changed, and with the reason while it cannot be asked after. */
   readonly onState: (folder: string, state: AnyState | { readonly kind: "unknown"; readonly why: string }) => void;
+  /** Called now and then with how far a working run's stage is. */
+  readonly onProgress?: (folder: string, stage: string, progress: StageProgress) => void;
+  /** How long at least between two such calls, for whichever runs, in milliseconds. */
+  readonly progressMs?: number;
   /** How long each run that is stopped may take, in milliseconds. */
   readonly graceMs?: number;
   readonly pollMs?: number;
@@ -60,8 +66,14 @@ export async function runMany(many: ManyRuns): Promise<EndedRun[]> {
 }
 
 const POLL_MS = 1000;
+const PROGRESS_MS = 3000;
 /** So many runs are looked at in one interval; more have longer ones, as their folders may be on a disk that many use. */
 const LOOKS_PER_POLL = 50;
+
+interface Working {
+  readonly stage: string;
+  readonly told: string;
+}
 
 class Runner {
   readonly ended = new Map<string, EndedRun>();
@@ -70,6 +82,9 @@ class Runner {
   readonly #todo: RunStart[] = [];
   /** Started, with the state that was told last. */
   readonly #active = new Map<string, string>();
+  /** Those that work, with their stage and its progress that was told last; the first is the next to be told of. */
+  readonly #working = new Map<string, Working>();
+  #toldMs = Number.NEGATIVE_INFINITY;
   /** Whether runs are submitted one by one, since there are no arrays here. */
   #isOneByOne: boolean;
 
@@ -85,6 +100,7 @@ class Runner {
       while (this.#active.size < atMost && this.#todo.length > 0 && !signal.aborted) await this.#start();
       await delay(pollMs * Math.ceil(this.#active.size / LOOKS_PER_POLL), undefined, { signal }).catch(() => undefined);
       for (const folder of this.#active.keys()) await this.#look(folder);
+      await this.#tellProgress();
     }
     if (signal.aborted) await (onAbort === "stop" ? this.#stop() : this.#leave());
   }
@@ -141,6 +157,9 @@ class Runner {
   }
 
   #follow(folder: string, state: AnyState): void {
+    if (state.kind !== "running") this.#working.delete(folder);
+    else if (this.#working.get(folder)?.stage !== state.stage)
+      this.#working.set(folder, { stage: state.stage, told: "" });
     const text = JSON.stringify(state);
     if (this.#active.get(folder) === text) return;
     this.#active.set(folder, text);
@@ -157,6 +176,21 @@ class Runner {
     } else if (status.work !== "gone") this.#follow(folder, status.state);
     else if (status.mayGoOn) this.#again(folder, status.state);
     else this.#end(folder, status.state, await lastOutput(folder));
+  }
+
+  /** Tells how far one of the runs is, each in its turn. */
+  async #tellProgress(): Promise<void> {
+    const { onProgress, progressMs = PROGRESS_MS } = this.#many;
+    const [next] = this.#working;
+    if (onProgress === undefined || next === undefined || performance.now() - this.#toldMs < progressMs) return;
+    const [folder, { stage, told }] = next;
+    const progress = await readProgress(folder, stage).catch(() => null);
+    const text = JSON.stringify(progress);
+    this.#working.delete(folder);
+    this.#working.set(folder, { stage, told: text });
+    if (progress === null || text === told) return;
+    this.#toldMs = performance.now();
+    onProgress(folder, stage, progress);
   }
 
   /** Puts a run first among those that are to be started. */

@@ -10,9 +10,9 @@ import { dictionariesOf } from "../../pipeline/finished/run-identity.ts";
 import { summariseMetrics, summariseStage } from "../../pipeline/finished/summaries.ts";
 import { sweepLock } from "../../pipeline/sweep/manifest.ts";
 import { readMembers } from "../../pipeline/sweep/members.ts";
-import { RunEvent } from "../../protocol/run-events.ts";
-import type { RunView, StageProgress, StageView } from "../../protocol/runs.ts";
+import type { RunView, StageView } from "../../protocol/runs.ts";
 import { cancelTarget } from "../../runs/cancel.ts";
+import { lastLines, lastProgress, parseEvent } from "../../runs/event-tail.ts";
 import { unlessMissing } from "../../runs/files.ts";
 import type { JobRecord } from "../../runs/job-record.ts";
 import { isSameProcess, type ProcessIdentity } from "../../runs/process-identity.ts";
@@ -121,9 +121,6 @@ function shown(state: RunStatus["state"]): RunStatus["state"] {
   return state;
 }
 
-/** Number of bytes at the end of a file that are searched for the newest lines. */
-const TAIL_BYTES = 1 << 16;
-
 type StageRecord = RunRecord["stages"][number];
 
 async function viewStage(
@@ -144,19 +141,6 @@ async function viewStage(
       ? await runningSummary(folder, record, summaries)
       : null;
   return { id, status, progress, summary };
-}
-
-/** A stage's latest progress; null if it has reported none since it was last started. */
-function lastProgress(lines: readonly string[], stage: string): StageProgress | null {
-  for (const line of lines.toReversed()) {
-    if (!line.includes(`"${stage}"`)) continue;
-    const event = parseEvent(line);
-    if (event?.kind === "stage-started" && event.stage === stage) return null;
-    if (event?.kind !== "progress" || event.stage !== stage) continue;
-    const { done, total, unit, ratePerS, secondsLeft } = event;
-    return { done, total, unit, ratePerS, secondsLeft };
-  }
-  return null;
 }
 
 async function finishedSummary(folder: string, record: StageRecord, summaries: SummaryCache): Promise<string | null> {
@@ -194,26 +178,6 @@ async function firstLine(path: string, stage: string): Promise<string | null> {
   for await (const line of linesOf(handle.createReadStream({ encoding: "utf8", autoClose: false })))
     if (line.startsWith(beginning)) return line;
   return null;
-}
-
-/** Whole lines at the end of a file. */
-async function lastLines(path: string): Promise<string[]> {
-  const handle = await unlessMissing(openRegular(path));
-  if (handle === undefined) return [];
-  try {
-    const { size } = await handle.stat();
-    const start = Math.max(0, size - TAIL_BYTES);
-    const buffer = Buffer.alloc(size - start);
-    const { bytesRead } = await handle.read(buffer, 0, buffer.length, start);
-    const lines = buffer.toString("utf8", 0, bytesRead).split("\n");
-    return lines.slice(start > 0 ? 1 : 0, -1);
-  } finally {
-    await handle.close();
-  }
-}
-
-function parseEvent(line: string): RunEvent | undefined {
-  return RunEvent.safeParse(tryJson(line)).data;
 }
 
 function hasProbe(record: RunRecord | undefined): boolean {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { StageProgress } from "../../protocol/runs.ts";
+import type { StageProgress } from "../../protocol/run-events.ts";
 import { estimateRun, type TimedStage } from "./run-estimate.ts";
 
 const progress = (done: number, more: Partial<StageProgress> = {}): StageProgress => ({

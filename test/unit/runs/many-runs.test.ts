@@ -3,11 +3,13 @@ import { join } from "node:path";
 import { beforeEach, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { LfpError } from "../../../server/common/errors.ts";
+import { EventLog } from "../../../server/runs/event-log.ts";
 import type { Place } from "../../../server/runs/executor-settings.ts";
+import { disk } from "../../../server/runs/files.ts";
 import { submitRun } from "../../../server/runs/jobs.ts";
 import { type EndedRun, type ManyRuns, runMany } from "../../../server/runs/many-runs.ts";
 import { runPipeline } from "../../../server/runs/run.ts";
-import { prepareRun, runPaths } from "../../../server/runs/run-folder.ts";
+import { prepareRun, runPaths, writeRecord } from "../../../server/runs/run-folder.ts";
 import { runStatus } from "../../../server/runs/run-status.ts";
 import { planStage } from "../../../server/runs/stage.ts";
 import { initialise, smallPlan } from "./fake-stages.ts";
@@ -81,6 +83,21 @@ function end(id: number): void {
   job.state = "gone";
 }
 
+/** A job's node is so far with a stage of its run. */
+async function workOn(id: number, folder: string, done: number): Promise<void> {
+  const job = cluster.jobs[id];
+  if (job === undefined) throw new Error(`no job ${id}`);
+  const log = new EventLog(runPaths(folder).events, disk);
+  log.append({ kind: "progress", stage: "tuned", done, total: 9, unit: "steps", ratePerS: null, secondsLeft: null });
+  log.close();
+  if (job.state === "working") return;
+  const state = { kind: "running", stage: "tuned" } as const;
+  const updated = new Date().toISOString();
+  const base = { format: 1, name: "demo", seed: 7, deviceClass: "cpu", versions: {} } as const;
+  await writeRecord(folder, { ...base, stages: [], published: [], state, updated });
+  job.state = "working";
+}
+
 const submitted = (count: number) => expect.poll(() => submits.length, PATIENT).toBe(count);
 
 test("at most so many runs are submitted at a time, in order, and those that are done are left alone", async () => {
@@ -126,6 +143,29 @@ test("a run that cannot be submitted or read, or whose job ends, fails alone and
     { code: "resource", message: "lfp: there is no model" },
     undefined,
   ]);
+});
+
+test("how far each working run is, is told in turn, and only what is new", async () => {
+  const all = await folders("a", "b");
+  const told: string[] = [];
+  const stop = new AbortController();
+  const { ends } = start(all, {
+    signal: stop.signal,
+    onAbort: "leave",
+    progressMs: 0,
+    onProgress: (folder, stage, { done, total, unit }) =>
+      told.push(`${nameOf(folder)}: ${stage} ${done} of ${total} ${unit}`),
+  });
+  await submitted(2);
+  for (const [at, folder] of all.entries()) await workOn(at, folder, 3);
+  const both = new Set(["a: tuned 3 of 9 steps", "b: tuned 3 of 9 steps"]);
+  await expect.poll(() => new Set(told), PATIENT).toEqual(both);
+  await workOn(1, all[1] ?? "", 4);
+  await expect.poll(() => told.slice(2), PATIENT).toEqual(["b: tuned 4 of 9 steps"]);
+  await workOn(0, all[0] ?? "", 5);
+  await expect.poll(() => told.slice(3), PATIENT).toEqual(["a: tuned 5 of 9 steps"]);
+  stop.abort();
+  await ends;
 });
 
 test("a defect is no run's failure", async () => {
