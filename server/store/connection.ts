@@ -18,6 +18,7 @@ export class Connection {
   readonly #create: boolean;
   readonly #onDamage: ((path: string) => void) | undefined;
   #open: Open;
+  #isWriting = false;
 
   /** Throws `StoreError` and `DatabaseError`. */
   constructor(path: string, { onDamage, ...options }: ConnectionOptions) {
@@ -48,14 +49,15 @@ export class Connection {
   }
 
   /**
-   * Runs transactions; in a local copy, on the newest store, which the changed copy then replaces. On an error the
-   * store is as before.
+   * Runs transactions; in a local copy, on the newest store, which the changed copy then replaces, once for those within
+   * one another. On an error the store is as before.
    */
   writing<T>(work: () => T): T {
-    if (this.#open.copy === undefined) return work();
+    if (this.#open.copy === undefined || this.#isWriting) return work();
     return this.#open.copy.alone(() => {
       this.refresh();
       const before = this.#changes;
+      this.#isWriting = true;
       try {
         const result = work();
         if (this.#changes === before) return result;
@@ -65,6 +67,8 @@ export class Connection {
       } catch (error) {
         if (this.#changes !== before) this.#discardChanges();
         throw error;
+      } finally {
+        this.#isWriting = false;
       }
     });
   }

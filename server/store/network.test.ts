@@ -218,6 +218,47 @@ it("a store that cannot be moved is said, and what was not kept does not show, t
   expect([again.need("L0/F5").note, again.need("L0/F6").note]).toEqual(["", "kept"]);
 });
 
+it("writes within one another replace the store once, and where the outer one throws none of them shows", async () => {
+  const { path, open } = await run();
+  const inode = async () => (await stat(path)).ino;
+  using store = open();
+  using other = open();
+  const note = (id: string) => store.annotate(id, { note: id });
+  const first = await inode();
+  let between: number | undefined;
+  store.together(() => {
+    note("L0/F5");
+    between = fs.statSync(path).ino;
+    expect(() => note("L9/F5")).toThrow("L9/F5");
+    note("L0/F6");
+  });
+  expect(between).toBe(first);
+  const second = await inode();
+  expect(second).not.toBe(first);
+  const bytes = await readFile(path);
+  const failing = () =>
+    store.together(() => {
+      note("L0/F7");
+      store.together(() => note("L0/F8"));
+      throw new Error("in the middle");
+    });
+  expect(failing).toThrow("in the middle");
+  expect((await readFile(path)).equals(bytes)).toBe(true);
+  // And each write is on its own again.
+  other.annotate("L0/F9", { note: "by another" });
+  note("L0/F10");
+  using again = open();
+  for (const one of [store, again])
+    expect(["L0/F5", "L0/F6", "L0/F7", "L0/F8", "L0/F9", "L0/F10"].map((id) => one.need(id).note)).toEqual([
+      "L0/F5",
+      "L0/F6",
+      "",
+      "",
+      "by another",
+      "L0/F10",
+    ]);
+});
+
 it("one that was removed is not made anew by whoever has it open", async () => {
   const { own, path, open } = await run();
   using store = open();

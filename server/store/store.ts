@@ -242,6 +242,11 @@ export class FeatureStore implements Disposable {
     );
   }
 
+  /** Runs several writes. Where each would replace the whole file, they replace it once, or not at all if one throws. */
+  together(writes: () => void): void {
+    this.#connection.writing(writes);
+  }
+
   /** Throws `ReadOnlyStoreError` without write access, before any cost or wait. */
   requireWritable(): void {
     inTransaction(this.#db, () => this.#statements.get("DELETE FROM meta WHERE false").run());
@@ -276,7 +281,10 @@ export class FeatureStore implements Disposable {
     return numberOf(this.#statements.get("SELECT count(*) AS n FROM features"));
   }
 
-  /** Whether it reads a copy of its file, so that it stays right with `refresh` when the file is replaced. */
+  /**
+   * Whether it reads a copy of its file, as on a network file system: `refresh` keeps it right when the file is replaced,
+   * and each write replaces the file whole.
+   */
   get isCopy(): boolean {
     return this.#connection.isCopy;
   }

@@ -16,6 +16,7 @@ import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import type { Experiment } from "../experiment/schema.ts";
 import { featureCase } from "../features/cases.ts";
 import { ratingsOf } from "../feedback.ts";
+import { KeptAnswers } from "./kept-answers.ts";
 
 /** A language model that the editor reaches. */
 export type EditorSettings = Pick<EditorModelOptions, "name" | "complete">;
@@ -86,7 +87,8 @@ export interface ExplainRunHooks {
 
 /**
  * Explains features and scores the explanations. Saves each explanation as soon as it is there, then its scores, and
- * caches answers by request, so that the same call resumes where it stopped. Throws `EndpointError`, `NoFeatureError`,
+ * caches answers by request, so that the same call resumes where it stopped; on a network file system several at a
+ * time, and the rest at the end, however it ends. Throws `EndpointError`, `NoFeatureError`,
  * `ReadOnlyStoreError`, and the signal's reason.
  */
 export async function explainRun(options: ExplainRunOptions, hooks: ExplainRunHooks = {}): Promise<ExplainRunResult> {
@@ -95,71 +97,70 @@ export async function explainRun(options: ExplainRunOptions, hooks: ExplainRunHo
   store.requireWritable();
   const { ids } = toExplain(options);
   const spend = new Spend(by.kind === "endpoint" ? by.endpoint : { maxTokens: null, maxUsd: null, prices: null });
-  const explainer = explainerBy(by, options, hooks, spend);
-  const result = await explainFeatures(
-    ids.map((id) => featureCase(store, id)),
-    {
-      explainer,
-      task: store.meta("task") ?? experiment.task,
-      seed: experiment.seed,
-      concurrency: by.kind === "offline" ? 1 : concurrency,
-      ...(signal === undefined ? {} : { signal }),
-      ...(onProgress === undefined ? {} : { onProgress }),
-      onDraft: (draft) => {
-        // An earlier explanation with its scores stays until the new one has its own.
-        if (!store.explanations(draft.id).some(({ explainer }) => explainer === draft.explainer))
-          keep(store, { ...draft, scores: [], relevance: null });
+  const kept = new KeptAnswers(store);
+  const explainer = explainerBy(by, kept, options, hooks, spend);
+  try {
+    const result = await explainFeatures(
+      ids.map((id) => featureCase(store, id)),
+      {
+        explainer,
+        task: store.meta("task") ?? experiment.task,
+        seed: experiment.seed,
+        concurrency: by.kind === "offline" ? 1 : concurrency,
+        ...(signal === undefined ? {} : { signal }),
+        ...(onProgress === undefined ? {} : { onProgress }),
+        onDraft: (draft) => {
+          // An earlier explanation with its scores stays until the new one has its own.
+          if (!store.explanations(draft.id).some(({ explainer }) => explainer === draft.explainer))
+            kept.write(() => keep(store, { ...draft, scores: [], relevance: null }));
+        },
+        onExplained: (explained) => kept.write(() => keep(store, explained)),
       },
-      onExplained: (explained) => keep(store, explained),
-    },
-  );
-  return { ...result, used: spend.used, spentUsd: by.kind === "offline" ? 0 : spend.usd };
+    );
+    return { ...result, used: spend.used, spentUsd: by.kind === "offline" ? 0 : spend.usd };
+  } finally {
+    kept.flush();
+  }
 }
 
 type Explainers = { readonly [K in ExplainBy["kind"]]: Extract<ExplainBy, { kind: K }> };
 type MakeExplainer<K extends ExplainBy["kind"]> = (
   by: Explainers[K],
+  cache: AnswerCache,
   options: ExplainRunOptions,
   hooks: ExplainRunHooks,
   spend: Spend,
 ) => Explainer;
 
 const explainers: { readonly [K in ExplainBy["kind"]]: MakeExplainer<K> } = {
-  offline: (_, { store, experiment }) => {
+  offline: (_, _cache, { store, experiment }) => {
     const wordValues = ratingsOf(rewardSettingsOf(experiment))?.values ?? new Map();
     return offlineExplainer({ wordValues, background: store.windows(1000) });
   },
-  endpoint: ({ endpoint }, { store, experiment }, { signal, timeoutMs = 120_000, sleep }, spend) => {
+  endpoint: ({ endpoint }, cache, { experiment }, { signal, timeoutMs = 120_000, sleep }, spend) => {
     checkBounds(endpoint);
     return endpointExplainer({
       endpoint: { baseUrl: endpoint.baseUrl, model: endpoint.model, apiKey: endpoint.apiKey },
       spend,
-      cache: cacheOf(store),
+      cache,
       patience: usualPatience(Random.fromSeed(experiment.seed).fork("waits"), sleep),
       timeoutMs,
       ...(endpoint.thinkingTokens === undefined ? {} : { thinkingTokens: endpoint.thinkingTokens }),
       ...(signal === undefined ? {} : { signal }),
     });
   },
-  editor: ({ editor: { name, complete } }, { store }, { signal }) =>
-    modelExplainer(
-      name,
-      new EditorModel({ name, complete, cache: cacheOf(store), ...(signal === undefined ? {} : { signal }) }),
-    ),
+  editor: ({ editor: { name, complete } }, cache, _, { signal }) =>
+    modelExplainer(name, new EditorModel({ name, complete, cache, ...(signal === undefined ? {} : { signal }) })),
 };
 
 function explainerBy<K extends ExplainBy["kind"]>(
   by: { readonly kind: K } & Explainers[K],
+  cache: AnswerCache,
   options: ExplainRunOptions,
   hooks: ExplainRunHooks,
   spend: Spend,
 ): Explainer {
-  return explainers[by.kind](by, options, hooks, spend);
-}
-
-/** Answers are kept in the run's store. */
-function cacheOf(store: FeatureStore): AnswerCache {
-  return { get: (key) => store.answer(key), set: (key, answer) => store.keepAnswer(key, answer) };
+  return explainers[by.kind](by, cache, options, hooks, spend);
 }
 
 /** The name under which explanations are kept. */
