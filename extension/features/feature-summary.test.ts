@@ -48,9 +48,24 @@ it("says everything that is known of a feature in plain lines, and leaves out wh
   expect(text).toContain("praise [click](command:evil) (offline; detection 0.81, 0.70 to 0.90 over 40 windows)");
   expect(text).toContain("active on 21 of 1000 tokens (2.1 %), at most 3.25");
   expect(text).toContain("probe weight 1.920, mean contribution −0.61");
-  expect(text).toContain("this times 0: reward changes by -0.190 (-0.250 to -0.130) over 256 prompts");
+  expect(text).toContain("this times 0: reward changes by −0.190 (−0.250 to −0.130) over 256 prompts");
   expect(text).toContain("strongest:\n  so [good] !");
   expect(text).toContain("note:\nlook again");
   expect(text).not.toContain("suppresses");
   expect(featureSummary({ ...detail, explanations: [] }, "quick")).toContain("not explained");
+});
+
+it("writes every number below zero with the same sign, and no space before the peak is lost", () => {
+  const { row } = detail;
+  const below = { ...row, probeWeight: -1.142, twin: { id: "L4/F7@big", cosine: -0.5 } } as const;
+  const peaks = [
+    { tokens: ["The", " L", "inda"], activations: [0, 2, 0], peak: 1, source: "a" },
+    { tokens: [" It", " is", " an", " excellent"], activations: [0, 0, 3, 0], peak: 2, source: "b" },
+    { tokens: ["un", "fun", "ny"], activations: [0, 1, 0], peak: 1, source: "c" },
+  ];
+  const text = featureSummary({ ...detail, row: below, examples: [{ group: "top", examples: peaks }] }, "quick");
+  expect(text).toContain("probe weight −1.142, mean contribution −0.61");
+  expect(text).toContain("cosine −0.50");
+  expect(text).not.toMatch(/-\d/);
+  expect(text).toContain("  The [L]inda\n  It is [an] excellent\n  un[fun]ny\n");
 });

@@ -1,6 +1,6 @@
 /** A feature as a page of plain text: nothing in it is rendered, whatever data sets or models wrote. */
 import type { FeatureDetail, FeatureExample } from "../../server/protocol/features.ts";
-import { contributionText } from "./feature-text.ts";
+import { contributionText, withTrueMinus } from "./feature-text.ts";
 
 /** The content of a feature's page as text, for the document that Go to Definition opens. */
 export function featureSummary(detail: FeatureDetail, runName: string): string {
@@ -52,11 +52,11 @@ function factLines({ row, activeTokens, tokens, baseTwin, promotes, suppresses }
     `active on ${activeTokens} of ${tokens} tokens (${(100 * density).toPrecision(2)} %), at most ${maxActivation.toFixed(2)}`,
     ...(probeWeight === null
       ? []
-      : [`probe weight ${probeWeight.toFixed(3)}, mean contribution ${contributionText(row)}`]),
-    ...(twin === null ? [] : [`twin in the other size: ${twin.id}, cosine ${twin.cosine.toFixed(2)}`]),
+      : [`probe weight ${withTrueMinus(probeWeight, 3)}, mean contribution ${contributionText(row)}`]),
+    ...(twin === null ? [] : [`twin in the other size: ${twin.id}, cosine ${withTrueMinus(twin.cosine, 2)}`]),
     ...(baseTwin === null
       ? []
-      : [`most similar in the base model: ${baseTwin.id}, cosine ${baseTwin.cosine.toFixed(2)}`]),
+      : [`most similar in the base model: ${baseTwin.id}, cosine ${withTrueMinus(baseTwin.cosine, 2)}`]),
     ...(promotes.length === 0 ? [] : [`promotes ${words(promotes)}`]),
     ...(suppresses.length === 0 ? [] : [`suppresses ${words(suppresses)}`]),
   ];
@@ -65,7 +65,7 @@ function factLines({ row, activeTokens, tokens, baseTwin, promotes, suppresses }
 function effectLines({ ablations }: FeatureDetail): string[] {
   return ablations.map(
     ({ what, measure, factor, prompts, change, low, high }) =>
-      `${what} times ${factor}: ${measure ?? "reward"} changes by ${change.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)}) over ${prompts} prompts`,
+      `${what} times ${factor}: ${measure ?? "reward"} changes by ${withTrueMinus(change, 3)} (${withTrueMinus(low, 3)} to ${withTrueMinus(high, 3)}) over ${prompts} prompts`,
   );
 }
 

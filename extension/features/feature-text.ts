@@ -4,9 +4,13 @@ import type { ResultOf } from "../../server/protocol/message.ts";
 
 /** `+0.61`, or nothing for a feature that the probe does not read. */
 export function contributionText({ contribution }: FeatureRow): string {
-  if (contribution === null) return "";
-  const text = Math.abs(contribution).toFixed(2);
-  return Number(text) === 0 ? text : `${contribution < 0 ? "−" : "+"}${text}`;
+  return contribution === null ? "" : withTrueMinus(contribution, 2, "+");
+}
+
+/** `1.920`, `−0.190`: with a true minus, and without a sign where nothing is left of the number. */
+export function withTrueMinus(value: number, digits: number, plus: "" | "+" = ""): string {
+  const text = Math.abs(value).toFixed(digits);
+  return Number(text) === 0 ? text : `${value < 0 ? "−" : plus}${text}`;
 }
 
 /** `found in its examples`; nothing for a feature that no words found, or whose shown text has them. */
@@ -27,7 +31,7 @@ export function featureSentence(row: FeatureRow): string {
   const parts = [
     `${id}: ${meaningOf(row)}`,
     contribution === null ? undefined : `mean contribution ${contributionText(row)}`,
-    probeWeight === null ? undefined : `probe weight ${probeWeight.toFixed(2)}`,
+    probeWeight === null ? undefined : `probe weight ${withTrueMinus(probeWeight, 2)}`,
     `active on ${(100 * density).toPrecision(2)} % of tokens`,
     explanation?.score === undefined || explanation.score === null
       ? undefined
