@@ -53,7 +53,7 @@ export class Problems {
   readonly #withProblems = new Set<string>();
   readonly #searches = new Map<string, AbortController>();
   /** The problems of words that were found. */
-  readonly #words = new WeakMap<Snapshot, readonly Diagnostic[]>();
+  #words = new WeakMap<Snapshot, readonly Diagnostic[]>();
   /** Documents of which pairs were read since the editor was told last. */
   readonly #untold = new Set<string>();
   #ablation: AblationSet | null = null;
@@ -98,6 +98,8 @@ export class Problems {
     for (const search of this.#searches.values()) search.abort(new RequestCancelledError());
     for (const uri of this.#withProblems) this.#options.publish(uri, undefined, []);
     this.#withProblems.clear();
+    // Pairs that are told later publish these anew.
+    this.#words = new WeakMap();
   }
 
   /** Checks all documents again whose readings are shown. */
