@@ -1,25 +1,39 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { ExplainFeatures, PreviewExplain } from "../../server/protocol/features.ts";
-import { messages, picks, setConfiguration, shownLists, statusMessages } from "../../test/support/vscode-stub.ts";
+import {
+  cancelToken,
+  messages,
+  picks,
+  setConfiguration,
+  shownLists,
+  statusMessages,
+} from "../../test/support/vscode-stub.ts";
 import type { Extension } from "../context.ts";
+import { ServerFailure } from "../server-failure.ts";
 import { explainFeatures } from "./explain.ts";
 
 const OFFLINE = "$(device-desktop) Offline";
 
-/** The extension with a server that explains with this result. */
+/** The extension with a server that explains with this result, or fails with it. */
 function extensionWith(result: object) {
+  const changed: string[] = [];
   const asked: { readonly method: string; readonly params: unknown }[] = [];
   const extension = {
     models: { list: async () => [] },
-    features: { onProgress: () => ({ dispose: () => undefined }), tellChanged: () => undefined },
+    features: {
+      onProgress: () => ({ dispose: () => undefined }),
+      tellChanged: (folder: string) => changed.push(folder),
+    },
     server: {
       request: async ({ method }: { readonly method: string }, params: unknown) => {
         asked.push({ method, params });
-        return method === ExplainFeatures.method ? result : {};
+        if (method !== ExplainFeatures.method) return {};
+        if (result instanceof Error) throw result;
+        return result;
       },
     },
   } as unknown as Extension;
-  return { extension, asked };
+  return { extension, asked, changed };
 }
 
 const result = { explained: 1, failed: 0, reasons: [], spentUsd: null, stoppedAtCap: false };
@@ -27,6 +41,7 @@ const result = { explained: 1, failed: 0, reasons: [], spentUsd: null, stoppedAt
 beforeEach(() => {
   for (const list of [picks, shownLists, messages, statusMessages]) list.length = 0;
   setConfiguration("lfpLens.explain.endpoint", undefined);
+  cancelToken.isCancellationRequested = false;
 });
 
 describe("explaining", () => {
@@ -49,5 +64,20 @@ describe("explaining", () => {
     picks.push(OFFLINE);
     await explainFeatures(extension, "/runs/quick", ["L1/F2"]);
     expect(messages).toEqual(["LFP Lens: 0 explained, 1 failed (the endpoint could not be reached (ECONNREFUSED))."]);
+  });
+
+  it("that a person cancels is no error: what was explained by then is shown, and said to be kept", async () => {
+    const failure = new ServerFailure({ code: "cancelled", message: "cancelled" }, undefined);
+    const { extension, changed } = extensionWith(failure);
+    cancelToken.isCancellationRequested = true;
+    picks.push(OFFLINE);
+    await explainFeatures(extension, "/runs/quick", null);
+    expect(changed).toEqual(["/runs/quick"]);
+    const said = "LFP Lens: stopped; what was explained by then is kept.";
+    expect([messages, statusMessages]).toEqual([[], [said]]);
+    // One that nobody cancelled is told as it is.
+    cancelToken.isCancellationRequested = false;
+    picks.push(OFFLINE);
+    await expect(explainFeatures(extension, "/runs/quick", null)).rejects.toBe(failure);
   });
 });

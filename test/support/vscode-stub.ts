@@ -131,6 +131,50 @@ export class FileSystemError extends Error {
   }
 }
 
+export class ThemeColor {
+  readonly id: string;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+}
+
+export class ThemeIcon {
+  readonly id: string;
+  readonly color: ThemeColor | undefined;
+
+  constructor(id: string, color?: ThemeColor) {
+    this.id = id;
+    this.color = color;
+  }
+}
+
+export const TreeItemCollapsibleState = { None: 0, Collapsed: 1, Expanded: 2 } as const;
+
+export class TreeItem {
+  readonly label: string;
+  readonly collapsibleState: number;
+  id: string | undefined;
+  iconPath: unknown;
+
+  constructor(label: string, collapsibleState: number = TreeItemCollapsibleState.None) {
+    this.label = label;
+    this.collapsibleState = collapsibleState;
+  }
+}
+
+export const DecorationRangeBehavior = { ClosedClosed: 1 } as const;
+
+export class CancellationTokenSource {
+  readonly token = { isCancellationRequested: false };
+
+  cancel(): void {
+    this.token.isCancellationRequested = true;
+  }
+
+  dispose(): void {}
+}
+
 /** An edit that replaces whole documents, which is all that tests need. */
 export class WorkspaceEdit {
   readonly texts = new Map<string, string>();
@@ -273,7 +317,23 @@ export class OutputChannel {
 /** For tests: the channels that are there, by name. */
 export const channels = new Map<string, OutputChannel>();
 
+const visibleEditors = new EventEmitter<readonly unknown[]>();
+const visibleRanges = new EventEmitter<unknown>();
+const activeEditor = new EventEmitter<unknown>();
+
+/** For tests: the providers of the tree views, by the view's name. */
+export const treeProviders = new Map<string, unknown>();
+
 export const window = {
+  visibleTextEditors: [] as unknown[],
+  onDidChangeVisibleTextEditors: visibleEditors.event,
+  onDidChangeTextEditorVisibleRanges: visibleRanges.event,
+  onDidChangeActiveTextEditor: activeEditor.event,
+  createTextEditorDecorationType: (look: object) => ({ look, dispose: () => undefined }),
+  createTreeView: (name: string, { treeDataProvider }: { readonly treeDataProvider: unknown }) => {
+    treeProviders.set(name, treeDataProvider);
+    return { description: "", dispose: () => treeProviders.delete(name) };
+  },
   createOutputChannel: (name: string): OutputChannel => {
     const channel = new OutputChannel(name);
     channels.set(name, channel);

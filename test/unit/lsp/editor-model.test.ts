@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Complete, type Completed } from "../../../server/protocol/complete.ts";
 import { ExplainFeatures, PreviewExplain } from "../../../server/protocol/features.ts";
+import { JobProgress } from "../../../server/protocol/job-progress.ts";
 import { FeatureStore } from "../../../server/store/store.ts";
 import { writeSyntheticStore } from "../../../server/store/synthetic.ts";
 import { nameBy, type SeenChat, sensibleAnswer } from "../../support/fake-openai.ts";
@@ -54,6 +55,9 @@ test("the editor is asked within the job, and the explanations are kept under th
   expect(jobs.size).toBe(0);
   expect(await ask(["L0/F3"], "job 7")).toMatchObject({ explained: 1, failed: 0, spentUsd: null });
   expect([...jobs]).toEqual(["job 7"]);
+  await client.heard(JobProgress, ({ message }) => message === "1 of 1 feature explained");
+  const last = await client.heard(JobProgress, ({ done, total }) => done === total);
+  expect(last).toMatchObject({ job: "job 7", message: "1 of 1 feature scored" });
   using store = FeatureStore.openOutput(join(run, "features.sqlite"));
   expect(store.need("L0/F3").explanations).toContainEqual(
     expect.objectContaining({ explainer: "made/model-1", text: 'the word "great"' }),

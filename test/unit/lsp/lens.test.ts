@@ -241,6 +241,37 @@ test("hovers and problems come once the document's readings are shown, and go wi
   expect(await hover(text.indexOf("wonderful"))).toBeNull();
 });
 
+test("a hover says the number that the colours show, in every mode and on every piece of a word, and problems say the same", async () => {
+  const client = await start();
+  const line = "A precious, horribly boring film with a dreadfully charming ending.";
+  await client.open(uri, line);
+  const numberIn = (said: string | null | undefined): string | undefined => /\*\*([^*]+)\*\*/.exec(said ?? "")?.[1];
+  const modes = [{ kind: "feature", id: "L0/F3" }, { kind: "tunedMinusBase" }, { kind: "kl" }, implicit] as const;
+  let pieces = 0;
+  for (const mode of modes) {
+    const read = async (unit: "word" | "token") =>
+      (await client.ask(ReadTokens, { ...all, mode, unit })).passages.flatMap(({ tokens: { starts, ends, values } }) =>
+        starts.map((from, at) => ({ from, to: ends[at] ?? from, value: values[at] ?? null })),
+      );
+    const tokens = await read("token");
+    await client.tell(ProblemsWanted, { uri, wanted: true, shown: { mode, unit: "word" } });
+    for (const { from, to, value } of await read("word")) {
+      const word = line.slice(from, to).trim();
+      if (value === null || !/\w/.test(word)) continue;
+      for (const token of tokens.filter((one) => one.from < to && one.to > from)) {
+        const said = await client.hover(uri, { line: 0, character: token.to - 1 });
+        expect(said).toContain(`“${word}”`);
+        expect(numberIn(said)).toContain(Math.abs(value).toFixed(2));
+        pieces += Number(token.from > from);
+      }
+    }
+  }
+  expect(pieces).toBeGreaterThan(0);
+  const { diagnostics } = await client.heard(published, ({ diagnostics }) => diagnostics.length > 0);
+  for (const { range, message } of diagnostics)
+    expect(message).toContain(`implicit reward ${numberIn(await client.hover(uri, range.start))}`);
+});
+
 test("overlay, parts and hover are read under an ablation set, and the parts still sum to the number", async () => {
   const client = await start();
   await client.open(uri, text);
