@@ -25,6 +25,7 @@ const ownPaths = [
   "dist",
   "server",
   "kernels",
+  "drawing",
   "assets/starter",
   "test/bench",
   "test/conformance",

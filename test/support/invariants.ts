@@ -59,9 +59,14 @@ export const rules: readonly Rule[] = [
     forbidden: /^(server\/(?!protocol\/)|kernels\/|scripts\/)/,
     types: true,
   }),
+  imports("drawing imports only protocol", {
+    from: /^drawing\//,
+    forbidden: /^(?!drawing\/|server\/protocol\/)/,
+    types: true,
+  }),
   imports("protocol imports nothing of ours", {
     from: /^server\/protocol\//,
-    forbidden: /^(server\/(?!protocol\/)|extension\/|webviews\/)/,
+    forbidden: /^(server\/(?!protocol\/)|extension\/|webviews\/|drawing\/)/,
     types: true,
   }),
   imports("runs knows no model, no experiment and no stage", {

@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import type axe from "axe-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { renderHtml } from "../../server/pipeline/report/html.ts";
 import { AblationPage } from "../../server/protocol/ablation-page.ts";
 import { ComparePage } from "../../server/protocol/compare-page.ts";
 import { FeaturePage, FeaturesPage } from "../../server/protocol/feature-pages.ts";
@@ -113,6 +114,21 @@ describe.skipIf(chromiumPath === undefined)("axe-core finds nothing", () => {
   it.each(cases)("in the page $name in the theme $theme", async ({ open, theme }) => {
     await using opened = await open(harness, { theme });
     expect(await violationsIn(opened)).toEqual([]);
+  });
+
+  it.each(["light", "dark"] as const)("in the report as a file of its own, %s", async (colorScheme) => {
+    await using opened = await pages.report(harness, {});
+    // The page's own policy would hold for what is put into it.
+    await opened.page.goto("about:blank");
+    await opened.page.emulateMedia({ colorScheme });
+    await opened.page.setContent(renderHtml(report));
+    const ground = await opened.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    expect(ground).toBe({ light: "rgb(255, 255, 255)", dark: "rgb(30, 30, 30)" }[colorScheme]);
+    expect(await opened.page.locator("path.mark").count()).toBe(201 + 2);
+    expect(await violationsIn(opened)).toEqual([]);
+    await opened.page.emulateMedia({ colorScheme, media: "print" });
+    const onPaper = await opened.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+    expect(onPaper).toBe("rgb(255, 255, 255)");
   });
 
   it("but finds what it looks for: text without contrast, and content outside of landmarks", async () => {

@@ -1,10 +1,10 @@
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { repeat } from "lit/directives/repeat.js";
+import { count } from "../../drawing/format.ts";
 import { AblationPage, type AblationStatus, type AblationView } from "../../server/protocol/ablation-page.ts";
 import { effectInWords } from "../../server/protocol/features.ts";
 import { ablationFigure, ablationVerdict, figureSheet } from "../common/ablation-figure.ts";
 import { alertOf, failureOf } from "../common/failure.ts";
-import { count } from "../common/format.ts";
 import { connect } from "../common/host.ts";
 import { keepScroll } from "../common/scroll.ts";
 import { shared } from "../common/styles.ts";

@@ -1,8 +1,8 @@
 /** A feature of the active ablation set: what it is active on, its switch, and its factor by slider and as a number. */
 import { css, html, type TemplateResult } from "lit";
 import { live } from "lit/directives/live.js";
+import { short, signed } from "../../drawing/format.ts";
 import type { ListedFeature } from "../../server/protocol/ablation-page.ts";
-import { short, signed } from "../common/format.ts";
 
 /** What a row's controls do. */
 export interface RowActions {

@@ -1,8 +1,8 @@
 /** The measured effects of an ablation beside its controls, as SVG and in words. */
 import { css, html, svg, type TemplateResult } from "lit";
+import { short, signed } from "../../drawing/format.ts";
+import { scaleOf } from "../../drawing/scale.ts";
 import { effectInWords, type MeasuredEffect } from "../../server/protocol/features.ts";
-import { short, signed } from "./format.ts";
-import { scaleOf } from "./scale.ts";
 
 const width = 360;
 

@@ -1,7 +1,7 @@
 /** The tables of a comparison of runs. */
 import { html, nothing } from "lit";
+import { short } from "../../drawing/format.ts";
 import type { ComparedRun, Finding, RunComparison, RunFigure, SeedsFigure } from "../../server/protocol/comparison.ts";
-import { short } from "../common/format.ts";
 
 /** The runs with how they stand, and what the comparison lacks of each. */
 export function runsTable(runs: readonly ComparedRun[], onReport: (run: number) => void) {

@@ -1,8 +1,8 @@
 import { css, html, LitElement, nothing, type PropertyValues, svg, unsafeCSS } from "lit";
 import uPlot from "uplot";
 import uPlotSheet from "uplot/dist/uPlot.min.css";
+import { short } from "../../drawing/format.ts";
 import { maxMessageLength } from "../../server/protocol/pages.ts";
-import { short } from "../common/format.ts";
 import { shared } from "../common/styles.ts";
 import { isHighContrast, onThemeChange, themeColour } from "../common/theme.ts";
 import { CURVE_COLOURS, csvOf, dashesAt, type PlacedCurve, svgOf } from "./export.ts";

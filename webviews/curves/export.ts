@@ -1,7 +1,7 @@
 /** A chart as files: a table of its numbers, and a picture that stands by itself. */
+import { short } from "../../drawing/format.ts";
+import { scaleOf } from "../../drawing/scale.ts";
 import { csvCell } from "../../server/protocol/csv.ts";
-import { short } from "../common/format.ts";
-import { scaleOf } from "../common/scale.ts";
 import type { Chart, Curve } from "./series.ts";
 
 /** All numbers of the curves, a line per step; of a band its two edges. */

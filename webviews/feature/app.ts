@@ -4,6 +4,7 @@ import "@vscode-elements/elements/dist/vscode-textarea/index.js";
 import "@vscode-elements/elements/dist/vscode-textfield/index.js";
 import { css, html, LitElement, nothing } from "lit";
 import type { z } from "zod";
+import { count, percent, plain, short, signed, withInterval } from "../../drawing/format.ts";
 import { FeaturePage } from "../../server/protocol/feature-pages.ts";
 import {
   effectInWords,
@@ -14,7 +15,6 @@ import {
 } from "../../server/protocol/features.ts";
 import { ablationFigure, ablationVerdict, figureSheet } from "../common/ablation-figure.ts";
 import { alertOf, failureOf } from "../common/failure.ts";
-import { count, percent, plain, short, signed, withInterval } from "../common/format.ts";
 import { connect } from "../common/host.ts";
 import { keepScroll } from "../common/scroll.ts";
 import { shared } from "../common/styles.ts";

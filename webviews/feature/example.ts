@@ -1,6 +1,6 @@
 import { css, html, nothing, type TemplateResult } from "lit";
+import { short } from "../../drawing/format.ts";
 import type { FeatureExample } from "../../server/protocol/features.ts";
-import { short } from "../common/format.ts";
 
 /** How an example is drawn. */
 interface ExampleLook {

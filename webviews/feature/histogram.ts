@@ -1,7 +1,7 @@
 /** A feature's histogram, as SVG. */
 import { html, svg, type TemplateResult } from "lit";
+import { count, plain } from "../../drawing/format.ts";
 import type { FeatureRow } from "../../server/protocol/features.ts";
-import { count, plain } from "../common/format.ts";
 
 const width = 360;
 

@@ -1,9 +1,9 @@
 /** The table's columns: content, width and sort order of each. */
 import { html, nothing, svg, type TemplateResult } from "lit";
 import type { z } from "zod";
+import { percent, plain, signed, withInterval } from "../../drawing/format.ts";
 import type { FeatureColumn } from "../../server/protocol/feature-pages.ts";
 import type { FeatureMatch, FeatureRow, FeatureSort } from "../../server/protocol/features.ts";
-import { percent, plain, signed, withInterval } from "../common/format.ts";
 
 export type Sort = z.infer<typeof FeatureSort>;
 

@@ -1,9 +1,9 @@
 import { elementScroll, observeElementOffset, observeElementRect, Virtualizer } from "@tanstack/virtual-core";
 import { css, html, LitElement, nothing, type PropertyValues } from "lit";
 import { repeat } from "lit/directives/repeat.js";
+import { count } from "../../drawing/format.ts";
 import type { FeatureColumn } from "../../server/protocol/feature-pages.ts";
 import type { FeatureQuery, FeatureRow } from "../../server/protocol/features.ts";
-import { count } from "../common/format.ts";
 import { shared } from "../common/styles.ts";
 import { columns, type Sort } from "./columns.ts";
 import type { Rows } from "./rows.ts";

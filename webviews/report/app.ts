@@ -1,6 +1,7 @@
 import "@vscode-elements/elements/dist/vscode-button/index.js";
 import "./figure.ts";
 import { css, html, LitElement, nothing } from "lit";
+import { prose, short } from "../../drawing/format.ts";
 import {
   type Report,
   type ReportCell,
@@ -11,7 +12,6 @@ import {
 } from "../../server/protocol/report.ts";
 import { ReportPage } from "../../server/protocol/run-pages.ts";
 import { alertOf, failureOf } from "../common/failure.ts";
-import { prose, short } from "../common/format.ts";
 import { connect } from "../common/host.ts";
 import { keepScroll } from "../common/scroll.ts";
 import { shared } from "../common/styles.ts";

@@ -47,7 +47,7 @@ describe("a run for the hub", () => {
     expect((await readdir(folder)).sort()).toEqual(
       [
         ...["README.md", "config.json", "experiment.json", EXPORT_FILE, "model.safetensors"],
-        ...["report.json", "report.md", "sae", "tokenizer.json", "tokenizer_config.json"],
+        ...["report.html", "report.json", "report.md", "sae", "tokenizer.json", "tokenizer_config.json"],
       ].sort(),
     );
     expect(notes[0]).toContain("states no licence");

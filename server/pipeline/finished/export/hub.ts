@@ -1,6 +1,6 @@
 /**
  * A run as a repository of the Hugging Face hub: the tuned model or its adapter at the top, sae/MODEL/LAYER/FEATURES/ with
- * dictionaries as SAELens loads them, report.md, report.json, experiment.json, and the card README.md.
+ * dictionaries as SAELens loads them, report.md, report.html, report.json, experiment.json, and the card README.md.
  */
 
 import { copyFile, mkdir } from "node:fs/promises";
@@ -17,6 +17,7 @@ import { listFiles } from "../../../runs/files.ts";
 import { runPaths } from "../../../runs/run-folder.ts";
 import { adapterFolder } from "../../../tuning/policy.ts";
 import { givenModelOf } from "../../experiment/schema.ts";
+import { renderHtml } from "../../report/html.ts";
 import { tokenizerFolderOf } from "../model-folders.ts";
 import { readRunReport } from "../run-report.ts";
 import { DICTIONARIES, type FinishedRun, hubIdOf, RunNotExportableError } from "./finished-run.ts";
@@ -43,10 +44,11 @@ export async function writeHub(run: FinishedRun, folder: string, options: HubOpt
   const report = await readRunReport(run.folder, { isReadOnly: true });
   if (report === undefined) throw new RunNotExportableError(run.folder, "its report.json is gone");
   await writeFileAtomically(join(folder, "report.md"), report.markdown);
+  await writeFileAtomically(join(folder, "report.html"), renderHtml(report.report));
   await writeFileAtomically(join(folder, "report.json"), `${JSON.stringify(report.report, undefined, 2)}\n`);
   const experimentText = await readTextFile(runPaths(run.folder).experiment, "config");
   await writeFileAtomically(join(folder, "experiment.json"), experimentText);
-  notes.push("report.md and report.json show words and completions of your texts");
+  notes.push("report.md, report.html and report.json show words and completions of your texts");
   const places = placesIn(parseJson(experimentText));
   if (places.length > 0)
     notes.push(`experiment.json names places of this machine or network: ${places.slice(0, 5).join(", ")}`);

@@ -1,6 +1,6 @@
 /** Describes figures in words, and as tables. */
-import type { ReportFigure } from "../../server/protocol/report.ts";
-import { count, short } from "../common/format.ts";
+import type { ReportFigure } from "../server/protocol/report.ts";
+import { count, short } from "./format.ts";
 
 /** Describes a figure, for readers who cannot see it. */
 export function figureInWords(figure: ReportFigure): string {
