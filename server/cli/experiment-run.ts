@@ -3,7 +3,6 @@
 import { basename, resolve } from "node:path";
 import { type ErrorCode, LfpError } from "../common/errors.ts";
 import { packageVersion } from "../common/package-root.ts";
-import { resolveReference } from "../models/open.ts";
 import { requireAlone } from "../pipeline/continue-run.ts";
 import {
   type ChosenDevice,
@@ -13,11 +12,9 @@ import {
   deviceChoices,
 } from "../pipeline/devices.ts";
 import { feedbackCost } from "../pipeline/experiment/feedback-settings.ts";
-import { largeStages, refuseTooLarge } from "../pipeline/experiment/memory.ts";
 import { type ExperimentRun, findExperimentRun, placeExperimentRun } from "../pipeline/experiment-run.ts";
 import { planExperiment } from "../pipeline/plan-experiment.ts";
 import { JOB_VARIABLE } from "../runs/executor.ts";
-import { missingStages } from "../runs/missing-stages.ts";
 import { type RunOutcome, runPipeline } from "../runs/run.ts";
 import { readRecord } from "../runs/run-folder.ts";
 import { sharedStagesOf } from "../runs/shared-stages.ts";
@@ -26,6 +23,7 @@ import { describeState } from "../runs/state-words.ts";
 import type { CommandIo, CommandResult } from "./command.ts";
 import { UsageError } from "./errors.ts";
 import { option } from "./options.ts";
+import { refuseLargeStages } from "./refuse-large-stages.ts";
 import { readReport } from "./report.ts";
 import { RunLines } from "./run-lines.ts";
 
@@ -111,16 +109,19 @@ export async function runStages(
   const device =
     chosen ?? (await chooseDevice({ device: await deviceOf(folder, io.device), note: io.note, env: io.env }));
   const plan = only ?? (await plannedStages(experimentRun, io));
-  if (choiceOfClass(device.deviceClass) === "cpu") await refuseTooLargeOf(experimentRun, plan, device.deviceClass);
+  const sharing = shared ?? (await sharedStagesOf(folder));
+  const { deviceClass } = device;
+  if (choiceOfClass(deviceClass) === "cpu")
+    await refuseLargeStages(experimentRun, plan, { deviceClass, shared: sharing });
   const job = io.env[JOB_VARIABLE];
   const cost = feedbackCost(experiment);
   if (cost !== undefined) io.note(cost);
   return runPipeline(plan, folder, {
     seed: experiment.seed,
-    deviceClass: device.deviceClass,
+    deviceClass,
     openDevice: () => device.open(),
     versions: { "lfp-lens": packageVersion() },
-    shared: shared ?? (await sharedStagesOf(folder)),
+    shared: sharing,
     ...(job === undefined ? {} : { job }),
     signal: io.signal,
     onEvent: (event) => {
@@ -157,17 +158,4 @@ export function seedOf(text: string, flag = "--seed"): number {
   if (!(Number.isInteger(seed) && seed >= 0 && seed <= 0xffff_ffff))
     throw new UsageError(`${flag} is ${JSON.stringify(text)}; expected a whole number from 0 to 4294967295`);
   return seed;
-}
-
-/** Refuses what of a plan is too large for the CPU and is not computed yet. Throws what `refuseTooLarge` throws. */
-async function refuseTooLargeOf(
-  { experiment, folder }: ExperimentRun,
-  plan: readonly PlannedStage[],
-  deviceClass: string,
-): Promise<void> {
-  const large = plan.filter(({ id }) => largeStages.some((stage) => stage === id));
-  const missing = await missingStages(large, folder, { seed: experiment.seed, deviceClass });
-  const toDo = largeStages.filter((stage) => [...missing].some(({ id }) => id === stage));
-  if (toDo.length === 0) return;
-  await refuseTooLarge(experiment, (await resolveReference(experiment.model, { download: false })).folder, toDo);
 }

@@ -75,7 +75,8 @@ export async function makeShared(
   }
 }
 
-function sharedTask(shared: string, task: Task): Task {
+/** The task with the shared folder's places. */
+export function sharedTask(shared: string, task: Task): Task {
   const output = join(shared, basename(task.output));
   return { ...task, output, work: `${output}${WORK_SUFFIX}` };
 }
