@@ -19,7 +19,10 @@ export default defineConfig({
     alias: { vscode: fileURLToPath(new URL("test/support/vscode-stub.ts", import.meta.url)) },
   },
   test: {
-    include: ["{server,extension,webviews,kernels,drawing}/**/*.test.ts", "test/{unit,conformance,webviews}/**/*.test.ts"],
+    include: [
+      "{server,extension,webviews,kernels,drawing}/**/*.test.ts",
+      "test/{unit,conformance,webviews}/**/*.test.ts",
+    ],
     pool: "forks",
     // Of tests that load ONNX Runtime themselves; the CPU device sets it on its own.
     env: { ORT_DISABLE_TELEMETRY: "1" },

@@ -9,7 +9,7 @@ import { refuseLargeStages } from "./refuse-large-stages.ts";
 
 const limits = { machineBytes: 2 ** 34, heapBytes: 2 ** 20 };
 const tuningIsRefused = "tuning.lora: tuning takes about";
-const dictionariesAreRefused = "sae.multiples: training dictionaries takes about";
+const dictionariesAreRefused = "sae.bufferTokens: training dictionaries takes about";
 
 let root: string;
 beforeAll(async () => {

@@ -25,5 +25,10 @@ export async function refuseLargeStages(
   const missing = await missingStages(large, folder, { seed: experiment.seed, deviceClass, shared });
   const toDo = largeStages.filter((stage) => [...missing].some(({ id }) => id === stage));
   if (toDo.length === 0) return;
-  await refuseTooLarge(experiment, (await resolveReference(experiment.model, { download: false })).folder, toDo, limits);
+  await refuseTooLarge(
+    experiment,
+    (await resolveReference(experiment.model, { download: false })).folder,
+    toDo,
+    limits,
+  );
 }

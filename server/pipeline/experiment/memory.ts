@@ -53,7 +53,7 @@ function storedBytesOf({ dtype, torch_dtype: earlier }: Readonly<Record<string, 
 }
 
 /** One term of the sum. */
-interface Need {
+export interface Need {
   readonly what: string;
   readonly bytes: number;
 }
@@ -83,37 +83,84 @@ export function memoryNeedIssues(
   if (totalOf(needs) <= machineBytes) return [];
   const { field } = memory.textsAtOnce;
   const lower = `Lower tuning.${field} or ${longestTexts(experiment).field}, or take a smaller model`;
-  const has = `this machine (or its container) has ${sizeText(machineBytes)}`;
-  return [issueAt(["tuning", field], `${sumOf("tuning", needs)}; ${has}. ${lower}`, "rule")];
+  return [issueAt(["tuning", field], `${sumOf("tuning", needs)}; ${machineHas(machineBytes)}. ${lower}`, "rule")];
 }
 
 /**
- * The demands of training dictionaries that the CPU device cannot meet; none where one is given. Weights and moments of
- * all dictionaries are counted exactly. Activations that wait, which depend on the texts, and gradients come on top.
+ * The demands of training dictionaries that the CPU device or the machine cannot meet; none where a dictionary is
+ * given.
  */
 export function dictionaryNeedIssues(
-  { sae, divergence }: Experiment,
+  experiment: Experiment,
   config: ModelConfig,
-  _storedBytes: 2 | 4,
-  { heapBytes }: Pick<MachineLimits, "heapBytes">,
+  storedBytes: 2 | 4,
+  { machineBytes, heapBytes }: MachineLimits,
 ): ExperimentIssue[] {
-  if (sae.source !== null) return [];
+  if (experiment.sae.source !== null) return [];
+  const { state, outside } = dictionaryNeeds(experiment, config, storedBytes);
+  const refuse = (needs: readonly Need[], limit: string, field: string): ExperimentIssue[] => {
+    const advice = `Lower sae.${field}, sae.multiples or divergence.layers, or compute on a GPU`;
+    return [issueAt(["sae", field], `${sumOf("training dictionaries", needs)}; ${limit}. ${advice}`, "rule")];
+  };
+  if (totalOf(state) > heapBytes)
+    return refuse(state, `the CPU device holds ${sizeText(heapBytes)} of these`, "bufferTokens");
+  const all = [...state, ...outside];
+  return totalOf(all) > machineBytes ? refuse(all, machineHas(machineBytes), "batchTokens") : [];
+}
+
+/**
+ * What training dictionaries takes: in the device's own memory, and outside. Every model's layer is a program of its
+ * own, which keeps its gradients and the values of its last step. Activations that wait are counted as for texts that
+ * fill their buffer. `memory.test.ts` holds the sums to a training's.
+ */
+export function dictionaryNeeds(
+  experiment: Experiment,
+  config: ModelConfig,
+  storedBytes: 2 | 4,
+): { readonly state: readonly Need[]; readonly outside: readonly Need[] } {
+  const { sae, divergence } = experiment;
   const { layers } = divergence;
   const pairs = typeof layers === "number" ? Math.min(layers, config.layers) : layers.length;
-  const numbers = sae.multiples.reduce((sum, multiple) => {
-    const shape = { D: config.width, F: featuresOf(config.width, multiple), tied: sae.tied };
-    return sum + saeParameters("", shape, sae.sparsity).reduce((all, { shape: own }) => all + sizeOf(own), 0);
+  const sizes = sae.multiples.map((multiple) => featuresOf(config.width, multiple));
+  const numbers = sizes.reduce((sum, F) => {
+    const parameters = saeParameters("", { D: config.width, F, tied: sae.tied }, sae.sparsity);
+    return sum + parameters.reduce((all, { shape }) => all + sizeOf(shape), 0);
   }, 0);
+  const features = sizes.reduce((sum, F) => sum + F, 0);
   const wide = wideBytesOf(config);
-  const needs = [
-    ...(wide < fixedFromBytes ? [{ what: "the weights of base and tuned model", bytes: 2 * wide }] : []),
-    { what: `dictionaries of ${pairs} layers of both models with AdamW's moments`, bytes: 3 * 4 * 2 * pairs * numbers },
-  ];
-  if (totalOf(needs) <= heapBytes) return [];
-  const advice = "Lower sae.multiples or divergence.layers, or compute on a GPU";
-  const message = `${sumOf("training dictionaries", needs)}; the CPU device holds ${sizeText(heapBytes)} of these, activations and gradients besides. ${advice}`;
-  return [issueAt(["sae", "multiples"], message, "rule")];
+  const isFixed = wide >= fixedFromBytes;
+  const tuning = tuningOf(experiment);
+  // A large model tuned by adapters shares the base model's weights.
+  const copies = isFixed && (tuning === undefined || factsOfTuning(tuning).memory.lora !== null) ? 1 : 2;
+  const weights = {
+    what: "the weights of base and tuned model",
+    bytes: isFixed ? (copies * wide * storedBytes) / 4 : copies * wide,
+  };
+  return {
+    state: [
+      ...(isFixed ? [] : [weights]),
+      {
+        what: `dictionaries of ${pairs} layers of both models with their gradients and AdamW's moments`,
+        bytes: 4 * 4 * 2 * pairs * numbers,
+      },
+      { what: `activations of ${sae.bufferTokens} tokens`, bytes: 4 * 2 * pairs * sae.bufferTokens * config.width },
+    ],
+    outside: [
+      ...(isFixed ? [weights] : []),
+      {
+        what: `a step's values of ${sae.batchTokens} tokens`,
+        bytes: 4 * 2 * pairs * sae.batchTokens * stepCopies * features,
+      },
+      program,
+    ],
+  };
 }
+
+/** Copies of a feature's value at a token in a step: encoder's sums, features, and their gradients. Measured. */
+const stepCopies = 4;
+
+/** Node and ONNX Runtime before a model is loaded. Measured. */
+const program: Need = { what: "the program itself", bytes: 3 * 2 ** 26 };
 
 /** Measured on Gemma-2B's shape: four of its largest matrices, and what Node and ONNX Runtime take. */
 const working: Need = { what: "weights in use, widened to F32, and the program itself", bytes: 2 ** 30 };
@@ -162,6 +209,10 @@ function longestTexts(experiment: Experiment): { readonly tokens: number; readon
     return { tokens: preferenceOfTuning(experiment).tokens.maxTokens, field: "tuning.pairs.tokens.maxTokens" };
   const tokens = (text.prependBos ? 1 : 0) + sampling.promptTokens.max + sampling.newTokens.max;
   return { tokens, field: "sampling.newTokens.max" };
+}
+
+function machineHas(bytes: number): string {
+  return `this machine (or its container) has ${sizeText(bytes)}`;
 }
 
 function totalOf(needs: readonly Need[]): number {
