@@ -5,13 +5,26 @@ import type { ServerResponse } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { PatienceOptions } from "../../server/endpoint/patience.ts";
 import { gradedProvenance } from "../../server/grading/provenance.ts";
 import { gradedSummarySchema } from "../../server/grading/summary.ts";
 import { contrastSchema } from "../../server/tasks/contrast.ts";
 import { FakeOpenAi, type SeenChat, sendAnswer, sendJson } from "../support/fake-openai.ts";
 import { gradingAnswer, textOfGrade } from "../support/grading-answers.ts";
 import { type Ran, runLfp } from "../support/run-lfp.ts";
+
+// Nothing here needs to wait as long as for a server that has troubles.
+vi.mock("../../server/endpoint/patience.ts", async (actual) => {
+  const module = await actual<typeof import("../../server/endpoint/patience.ts")>();
+  const sleep = async (_: number, signal: AbortSignal | undefined) => signal?.throwIfAborted();
+  class Hasty extends module.Patience {
+    constructor(options: PatienceOptions) {
+      super({ ...options, sleep });
+    }
+  }
+  return { ...module, Patience: Hasty };
+});
 
 /** In every text: no log, note, error or summary may hold it. */
 const secret = "unspeakable";
