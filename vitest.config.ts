@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
@@ -24,12 +26,18 @@ export default defineConfig({
       "test/{unit,conformance,webviews}/**/*.test.ts",
     ],
     pool: "forks",
-    // Of tests that load ONNX Runtime themselves; the CPU device sets it on its own.
-    env: { ORT_DISABLE_TELEMETRY: "1" },
+    env: {
+      // Of tests that load ONNX Runtime themselves; the CPU device sets it on its own.
+      ORT_DISABLE_TELEMETRY: "1",
+      // Tests start hundreds of processes and threads that load our sources: each would strip and compile them anew.
+      NODE_COMPILE_CACHE: join(tmpdir(), "lfp-lens-test-compiled"),
+    },
     // All cores: Vitest leaves one idle by default, which is half of a small machine.
     maxWorkers: "100%",
     sequence: { sequencer: LongFirst },
     testTimeout: 240_000,
     hookTimeout: 120_000,
+    // What a test polls for either comes or does not: a busy machine is no failure.
+    expect: { poll: { timeout: 100_000 } },
   },
 });

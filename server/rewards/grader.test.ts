@@ -89,7 +89,7 @@ describe("a language model that grades", () => {
     await using first = graderReward(settings, "full", { env, idleMs: 0 });
     await using second = graderReward(settings, "full", { env });
     await first.score(batch.slice(0, 1));
-    const scored = await vi.waitUntil(() => second.score(batch).catch(() => undefined));
+    const scored = await vi.waitUntil(() => second.score(batch).catch(() => undefined), { timeout: 100_000 });
     expect([...scored]).toEqual([1, 0, -1, 0]);
     await expect(first.score([{ prompt: "", completion: "another" }])).rejects.toThrow(LockedError);
     await second[Symbol.asyncDispose]();

@@ -14,7 +14,7 @@ import { RaySettings } from "../../../../server/runs/ray/settings.ts";
 import { prepareRun, runPaths } from "../../../../server/runs/run-folder.ts";
 import { runStatus } from "../../../../server/runs/run-status.ts";
 import { lockElsewhere } from "../lock-elsewhere.ts";
-import { scratchFolder } from "../scratch.ts";
+import { PATIENT, scratchFolder } from "../scratch.ts";
 
 vi.mock("../../../../server/runs/executors.ts", async () => {
   const { localExecutor } = await import("../../../../server/runs/local-executor.ts");
@@ -260,7 +260,7 @@ describe("a job is", () => {
     await submit();
     answers.job = unknownJob;
     expect(await runStatus(folder)).toMatchObject(unknown("Ray does not know its job"));
-    await expect.poll(async () => (await runStatus(folder)).work, { timeout: 5000 }).toBe("gone");
+    await expect.poll(async () => (await runStatus(folder)).work, PATIENT).toBe("gone");
     expect(await runStatus(folder)).toMatchObject(gone(true, { why: "Ray no longer knows its job" }));
     // The end is kept: Ray is asked no more.
     const before = calls.length;
