@@ -47,7 +47,7 @@ export async function makeFakeSweep(): Promise<FakeSweep> {
     start: (folder, where = "local") =>
       spawn(process.execPath, [PROGRAM, file, folder, where], {
         stdio: ["ignore", "pipe", "inherit"],
-        env: { ...process.env, NODE_COMPILE_CACHE: join(root, "compile-cache"), LFP_STATE_DIR: join(root, "state") },
+        env: { ...process.env, LFP_STATE_DIR: join(root, "state") },
       }),
     expectAllOnce: (folder) => expectAllOnce(folder, expected),
   };

@@ -7,7 +7,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
@@ -15,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { Random } from "../../../server/common/random.ts";
 import { lastingFiles } from "../runs/lasting-files.ts";
+import { scratchRoot } from "../runs/scratch-root.ts";
 import { isTinyRun, pairLines, type TinyRunName, tinyRuns } from "./tiny-runs.ts";
 
 /** What a run said at its end. */
@@ -54,7 +54,7 @@ export async function killRealRuns(
   { run, random: cuts, seed, inStages }: Cuts,
   onCut: (cut: Cut) => void = () => undefined,
 ): Promise<Cut[]> {
-  const root = await mkdtemp(join(tmpdir(), "lfp-kill-"));
+  const root = await mkdtemp(join(scratchRoot, "lfp-kill-"));
   const place = { root, run };
   try {
     await writeFile(join(root, "pairs.jsonl"), pairLines);
@@ -146,7 +146,7 @@ function folderIn(root: string, name: string): string {
 
 function start({ root, run }: Place, folder: string, options: object): ChildProcess {
   const program = fileURLToPath(new URL("real-run.ts", import.meta.url));
-  const env = { ...process.env, NODE_COMPILE_CACHE: join(root, "compile-cache"), LFP_STATE_DIR: join(root, "state") };
+  const env = { NODE_COMPILE_CACHE: join(root, "compile-cache"), ...process.env, LFP_STATE_DIR: join(root, "state") };
   const args = [program, folder, JSON.stringify({ run, ...options })];
   return spawn(process.execPath, args, { cwd: root, stdio: ["ignore", "pipe", "inherit"], env });
 }

@@ -1,3 +1,4 @@
+import { createCpuDevice } from "../../../server/engine/cpu/device.ts";
 import { parseExperiment } from "../../../server/pipeline/experiment/resolve.ts";
 import { planExperiment } from "../../../server/pipeline/plan-experiment.ts";
 import { runPipeline } from "../../../server/runs/run.ts";
@@ -30,6 +31,8 @@ process.stdout.write("begins\n");
 const outcome = await runPipeline(plan, folder, {
   seed: 1,
   deviceClass: "cpu",
+  // As many such processes work at a time as there are cores.
+  openDevice: () => createCpuDevice({ threads: 1 }),
   checkpointDue: everyNth(2),
   queued: false,
   files,
