@@ -10,7 +10,7 @@ import { jsonOf, runLfp, spawnLfp } from "../../support/run-lfp.ts";
 import { useStateFolder } from "../../support/state-folder.ts";
 import { lastingFiles } from "../runs/lasting-files.ts";
 import { PATIENT } from "../runs/scratch.ts";
-import { tinyExperiment } from "./tiny-experiment.ts";
+import { smallestExperiment } from "./tiny-experiment.ts";
 
 const stateFolder = useStateFolder("seeds");
 let folder: string;
@@ -36,7 +36,7 @@ async function gainOf(run: string): Promise<number> {
 describe("lfp run --seeds", { timeout: 600_000 }, () => {
   it("runs every seed, loses none for another that fails, and goes on where it was stopped", async () => {
     const path = join(folder, "tiny.json");
-    await writeFile(path, JSON.stringify(tinyExperiment));
+    await writeFile(path, JSON.stringify(smallestExperiment));
     const out = join(folder, "tiny");
     const args = ["run", path, "--out", out, "--seeds", "1,7", "--json"];
     const asked = new AbortController();
