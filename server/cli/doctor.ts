@@ -19,8 +19,10 @@ import { readConfig } from "../models/config.ts";
 import { hubSettings } from "../models/hub/settings.ts";
 import { type PlaceKind, placeKinds } from "../runs/executor-settings.ts";
 import { type CommandResult, defineCommand, type Given } from "./command.ts";
+import { gpuNeeds, needProblems, needsText, readModelSize } from "./doctor-model.ts";
 import { doctorRay } from "./doctor-ray.ts";
 import { doctorSlurm } from "./doctor-slurm.ts";
+import { UsageError } from "./errors.ts";
 import { realSurroundings, whyNoAdapter } from "./missing-gpu.ts";
 import { oldestNode } from "./node-version.ts";
 import { option } from "./options.ts";
@@ -30,17 +32,22 @@ export const doctor = defineCommand({
   about:
     "Looks at versions, processor, memory, disk, compute devices, the Hugging Face cache and the starter model, computes something " +
     "small with a known answer on the CPU and, where there is one, on the GPU, and says what is missing and how to get it. Changes nothing and asks no " +
-    "network. Fails only when the CPU device does not work. With --on it looks at a cluster instead: its commands, your settings, and whether it would accept a job.",
+    "network. Fails only when the CPU device does not work. With --model it says what a GPU needs for that model, and whether the one here has it. With --on it looks at a cluster instead: its commands, your settings, and whether it would accept a job.",
   options: {
     on: option.choice("WHERE", "what to look at: this machine, or where `lfp run --on` runs", placeKinds, "local"),
+    model: option.text("MODEL", "a model as for `lfp generate`: say what a GPU needs for it"),
   },
-  run: (given): Promise<CommandResult> => doctors[given.options.on](given),
+  run: (given): Promise<CommandResult> => {
+    const { on, model } = given.options;
+    if (on !== "local" && model !== undefined) throw new UsageError("--model is for this machine: leave out --on");
+    return doctors[on](given, model);
+  },
 });
 
 /** What is looked at for each kind of place where runs are executed. */
-const doctors: { readonly [K in PlaceKind]: (given: Surrounding) => Promise<CommandResult> } = {
-  local: async (given) => {
-    const report = await examine(given);
+const doctors: { readonly [K in PlaceKind]: (given: Surrounding, model?: string) => Promise<CommandResult> } = {
+  local: async (given, model) => {
+    const report = await examine(given, model);
     return { json: report, text: asText(report), status: report.devices.cpu.ok ? "ok" : "resource" };
   },
   slurm: ({ env }) => doctorSlurm(env),
@@ -57,12 +64,17 @@ type Report = Awaited<ReturnType<typeof examine>>;
 
 type Surrounding = Pick<Given<Record<never, never>>, "env" | "signal">;
 
-async function examine({ env, signal }: Surrounding) {
+async function examine({ env, signal }: Surrounding, model: string | undefined) {
   const cpu = await checkCpuDevice(env, signal);
   const starter = await checkStarter();
   const gpu = await checkGpuDevice(env, signal);
   const huggingFace = await checkCache(env);
-  const problems: Problem[] = [...cpu.problems, ...gpu.problems, ...starter.problems, ...huggingFace.problems];
+  const needs = model === undefined ? undefined : gpuNeeds(model, await readModelSize(model, { env, signal }));
+  const limits = gpu.result.ok ? gpu.result : undefined;
+  const problems: Problem[] = [
+    ...[cpu, gpu, starter, huggingFace].flatMap((checked) => checked.problems),
+    ...(needs === undefined || limits === undefined ? [] : needProblems(needs, limits)),
+  ];
   return {
     name: "doctor",
     ok: cpu.result.ok,
@@ -84,6 +96,7 @@ async function examine({ env, signal }: Surrounding) {
     devices: { cpu: cpu.result, gpu: gpu.result },
     huggingFace: huggingFace.result,
     starter: starter.result,
+    ...(needs === undefined ? {} : { model: needs }),
     problems,
   };
 }
@@ -141,6 +154,9 @@ interface GpuResult {
   /** Its memory, and the source of that number; absent if no source reports it. */
   readonly memoryMB?: number;
   readonly memorySource?: string;
+  /** Largest buffer, which holds one tensor, and largest part of it that a kernel reads at once. */
+  readonly bufferMB?: number;
+  readonly bindingMB?: number;
   readonly f16?: boolean;
   readonly subgroupMatrices?: readonly string[];
   readonly selfCheckMs?: number;
@@ -209,6 +225,8 @@ async function checkGpuDevice(
 
 async function gpuTraits(env: Given<Record<never, never>>["env"]) {
   const { device, traits } = await openAdapter();
+  const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
+  const sizes = { bufferMB: megabytes(maxBufferSize), bindingMB: megabytes(maxStorageBufferBindingSize) };
   device.destroy();
   const { description, driver, software, f16, matrices } = traits;
   const found = await gpuMemory(traits, realMemorySources(env));
@@ -216,7 +234,7 @@ async function gpuTraits(env: Given<Record<never, never>>["env"]) {
   const shapes = matrices.map(
     ({ componentType, resultComponentType, M, N, K }) => `${componentType} to ${resultComponentType} ${M}x${N}x${K}`,
   );
-  return { description, driver, ...memory, software, f16, subgroupMatrices: shapes };
+  return { description, driver, ...memory, ...sizes, software, f16, subgroupMatrices: shapes };
 }
 
 function cpuText({ ok, description, runtime, selfCheckMs }: CpuResult): string {
@@ -235,7 +253,7 @@ function gpuText(gpu: GpuResult): string {
   const kinds = [f16 ? "f16" : "no f16", subgroupMatrices.length > 0 ? "subgroup matrices" : "no subgroup matrices"];
   const what = software ? "computes on the processor, slower than the CPU device" : kinds.join(", ");
   const named = driver === undefined || driver === "" ? description : `${description} (${driver})`;
-  return `works: ${named}; ${what}; ${memoryText(gpu)} (self-check ${selfCheckMs} ms)`;
+  return `works: ${named}; ${what}; ${memoryText(gpu)}; one tensor of ${gigabytes(gpu.bufferMB)} at most (self-check ${selfCheckMs} ms)`;
 }
 
 function memoryText({ memoryMB, memorySource }: GpuResult): string {
@@ -286,7 +304,7 @@ async function checkCache(env: Given<Record<never, never>>["env"]): Promise<Chec
   }
 }
 
-function asText({ versions, processor, memory, disk, devices, huggingFace, starter, problems }: Report): string {
+function asText({ versions, processor, memory, disk, devices, huggingFace, starter, model, problems }: Report): string {
   const { cpu, gpu } = devices;
   const cache = huggingFace.cacheFolder ?? "unknown";
   const rows: readonly (readonly [string, string])[] = [
@@ -301,6 +319,7 @@ function asText({ versions, processor, memory, disk, devices, huggingFace, start
     ["GPU device", gpuText(gpu)],
     ["hub cache", `${cache} (${huggingFace.models.length} models${huggingFace.offline ? "; offline by setting" : ""})`],
     ["starter", starter.ok ? starter.folder : "not whole"],
+    ...(model === undefined ? [] : [["model", needsText(model)] as const]),
   ];
   const lines = rows.map(([what, said]) => `${what.padEnd(13)}${said}`);
   const advice = problems.flatMap(({ what, remedy }) => ["", `Problem: ${what}.`, `${remedy}.`]);

@@ -127,6 +127,14 @@ describe("lfp doctor", () => {
     });
   });
 
+  it("says with --model what a GPU needs for it, and refuses that beside --on", async () => {
+    const ran = await lfp(["doctor", "--model", "starter", "--json"]);
+    const tensor = { name: "gpt_neox.embed_in.weight", shape: [4096, 128], heldMB: 2, trainedMB: 2 };
+    expect(jsonOf(ran)).toMatchObject({ ok: true, model: { name: "starter", largestTensor: tensor }, problems: [] });
+    const beside = await lfp(["doctor", "--model", "starter", "--on", "slurm"]);
+    expect([beside.code, beside.stderr]).toEqual([exitCodes.usage.code, expect.stringContaining("leave out --on")]);
+  });
+
   it("says how the CPU device reaches ONNX Runtime, and why not by its C API", async () => {
     expect((await lfp(["doctor"])).stdout).toMatch(/^CPU device +works: .* by its C API /m);
     const { stdout } = await lfp(["doctor"], { env: { LFP_ONNX_RUNTIME: "onnxruntime-node" } });

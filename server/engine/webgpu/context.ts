@@ -19,9 +19,11 @@ export interface ContextOptions {
   /** Memory limit; allocations beyond it are refused up front. By default only the driver limits memory. */
   readonly memory?: MemoryLimit | undefined;
   /** Maximum bytes of one binding, to go below the adapter's limit. */
-  readonly maxBindingBytes?: number;
+  readonly maxBindingBytes?: number | undefined;
+  /** Maximum bytes of one buffer, to go below the adapter's limit. */
+  readonly maxBufferBytes?: number | undefined;
   /** Maximum work of a dispatch and of a submit; `defaultWorkLimits` by default. */
-  readonly workLimits?: WorkLimits;
+  readonly workLimits?: WorkLimits | undefined;
 }
 
 /**
@@ -47,13 +49,14 @@ export class GpuContext {
   #inHand: readonly Work[] = [];
 
   constructor({ device, traits, instance }: OpenedAdapter, options: ContextOptions = {}) {
-    const { memory, maxBindingBytes = Number.POSITIVE_INFINITY, workLimits = defaultWorkLimits } = options;
+    const { memory, workLimits = defaultWorkLimits } = options;
+    const { maxBindingBytes = Number.POSITIVE_INFINITY, maxBufferBytes = Number.POSITIVE_INFINITY } = options;
     const { maxStorageBufferBindingSize, maxStorageBuffersPerShaderStage, maxBufferSize } = device.limits;
     const most = Math.min(maxStorageBufferBindingSize, maxBindingBytes);
     this.limits = {
       bytes: Math.floor(most / bindingAlignment) * bindingAlignment,
       count: maxStorageBuffersPerShaderStage,
-      bufferBytes: maxBufferSize,
+      bufferBytes: Math.min(maxBufferSize, maxBufferBytes),
     };
     this.workLimits = workLimits;
     this.device = device;
@@ -93,7 +96,7 @@ export class GpuContext {
 
   /** Allocates a zeroed buffer, accounted for under `what`. Throws `DeviceError` when memory does not suffice. */
   async allocate(what: string, bytes: number, usage: number): Promise<GPUBuffer> {
-    const limit = this.device.limits.maxBufferSize;
+    const limit = this.limits.bufferBytes;
     if (bytes > limit)
       throw new DeviceError(
         `${what} needs ${sizeText(bytes)} at once; this GPU's buffers hold ${sizeText(limit)} at most`,

@@ -17,7 +17,6 @@ import {
   openAdapter,
 } from "./adapter.ts";
 import type { MemoryLimit } from "./admission.ts";
-import { defaultWorkLimits } from "./commands.ts";
 import { type ContextOptions, GpuContext } from "./context.ts";
 import { GpuFixedMemory } from "./fixed.ts";
 import { KernelTimer } from "./kernel-timer.ts";
@@ -27,7 +26,9 @@ import { type PlanOptions, planProgram } from "./planner.ts";
 import { GpuProgram } from "./program.ts";
 import { GpuStateStore, ownStore, stateIn } from "./state.ts";
 
-export interface GpuDeviceOptions extends AdapterOptions, Pick<ContextOptions, "maxBindingBytes" | "workLimits"> {
+export interface GpuDeviceOptions
+  extends AdapterOptions,
+    Pick<ContextOptions, "maxBindingBytes" | "maxBufferBytes" | "workLimits"> {
   /**
    * Finds the opened adapter's memory limit; allocations beyond it are refused up front. By default only the driver
    * refuses.
@@ -51,9 +52,9 @@ export async function createGpuDevice(options: GpuDeviceOptions = {}): Promise<D
 /** A device on an open adapter; closing the device closes the adapter too. */
 export async function gpuDeviceOn(opened: OpenedAdapter, options: GpuDeviceOptions = {}): Promise<Device> {
   const { mostLogits, precision = "f32", tuned, compileOnly = false, fixedFrom = fixedFromBytes } = options;
-  const { maxBindingBytes = Number.POSITIVE_INFINITY, workLimits = defaultWorkLimits } = options;
+  const { maxBindingBytes, maxBufferBytes, workLimits } = options;
   const memory = await memoryOf(opened, options);
-  const context = new GpuContext(opened, { memory, maxBindingBytes, workLimits });
+  const context = new GpuContext(opened, { memory, maxBindingBytes, maxBufferBytes, workLimits });
   try {
     const known = (await tuned?.(context.traits)) ?? {};
     const { adapter, problem } = await checkedAdapter(context, precision, compileOnly);

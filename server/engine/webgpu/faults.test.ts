@@ -2,9 +2,12 @@
 import { describe, expect, it } from "vitest";
 import { defineKernel } from "../../../kernels/wgsl.ts";
 import { gpuIsHere } from "../../../test/conformance/devices.ts";
+import { modelFolder } from "../../../test/conformance/fixtures.ts";
+import { loadModel } from "../../models/checkpoint.ts";
 import { DeviceError } from "../errors.ts";
 import type { Node } from "../graph.ts";
 import * as ops from "../ops.ts";
+import { createOptimizer } from "../optimizer.ts";
 import { matmulAdapterOf, openAdapter } from "./adapter.ts";
 import { GpuContext } from "./context.ts";
 import { createGpuDevice } from "./device.ts";
@@ -41,6 +44,29 @@ describe.skipIf(!gpuIsHere)("a GPU that fails", () => {
     await expect(device.createState([huge])).rejects.toThrow(
       /'embedding' \[65536, 32768\] takes 8 GiB, but a buffer of this GPU holds/,
     );
+    await device.close();
+  });
+
+  it("refuses by name a weight, a result and a moment larger than a buffer of an adapter with small buffers", async () => {
+    // The embedding takes 12,416 bytes, more than any other weight.
+    const loaded = async (maxBufferBytes: number) => {
+      const device = await createGpuDevice({ maxBufferBytes });
+      const model = loadModel(device, modelFolder("gpt-neox"));
+      await model.catch(() => device.close());
+      return { device, model: await model };
+    };
+    await expect(loaded(8192)).rejects.toThrow(
+      /'gpt_neox\.embed_in\.weight' \[97, 32\] takes 12 KiB, but a buffer of this GPU holds 8 KiB at most: compute on the CPU, or take a model with a smaller vocabulary/,
+    );
+    const { device, model } = await loaded(12_544);
+    const x = ops.input("x", [64, 64]);
+    await expect(device.compile({ stores: [], outputs: { y: ops.softmax(x) } })).rejects.toThrow(
+      /input 'x' \[64, 64\] of the kernel 'softmax' takes 16 KiB, but one tensor of this GPU holds 12 KiB at most: take a smaller batch/,
+    );
+    const large = { name: "moment.m", shape: [64, 64], values: undefined };
+    await expect(device.createState([large], "moments")).rejects.toThrow(/'moment\.m' \[64, 64\] takes 16 KiB/);
+    const optimizer = await createOptimizer(device, model.parameters);
+    expect(optimizer.parameters.length).toBe(model.parameters.length);
     await device.close();
   });
 

@@ -47,7 +47,7 @@ export async function refuseTooLarge(
 }
 
 /** Bytes of a weight in the files of a model with this config.json. */
-function storedBytesOf({ dtype, torch_dtype: earlier }: Readonly<Record<string, unknown>>): 2 | 4 {
+export function storedBytesOf({ dtype, torch_dtype: earlier }: Readonly<Record<string, unknown>>): 2 | 4 {
   const name = dtype ?? earlier;
   return name === "bfloat16" || name === "float16" ? 2 : 4;
 }
