@@ -38,14 +38,15 @@ export const runLfpIn = (
 
 const PROGRAM = fileURLToPath(new URL("../../server/cli.ts", import.meta.url));
 
-/** Runs `lfp` in a folder as a process of its own, whose runs are too; an abort asks it to stop. */
+/** Runs `lfp` in a folder as a process of its own, whose runs are too, with more in its environment; an abort asks it to stop. */
 export function spawnLfp(
   cwd: string,
   args: readonly string[],
-  { signal }: { readonly signal?: AbortSignal } = {},
+  { signal, env = {} }: { readonly signal?: AbortSignal; readonly env?: NodeJS.ProcessEnv } = {},
 ): Promise<Ran> {
   return new Promise((resolve) => {
-    const child = execFile(process.execPath, [PROGRAM, ...args], { cwd, maxBuffer: 2 ** 26 }, (_, stdout, stderr) => {
+    const options = { cwd, env: { ...process.env, ...env }, maxBuffer: 2 ** 26 };
+    const child = execFile(process.execPath, [PROGRAM, ...args], options, (_, stdout, stderr) => {
       resolve({ code: child.exitCode ?? -1, stdout, stderr });
     });
     signal?.addEventListener("abort", () => child.kill("SIGTERM"));

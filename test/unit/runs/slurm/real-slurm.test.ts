@@ -1,6 +1,6 @@
 /** Runs on a real Slurm of one node. */
 import { spawn } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -23,8 +23,9 @@ import { useStateFolder } from "../../../support/state-folder.ts";
 import { fakePlan } from "../fake-stages.ts";
 import { lastingFiles } from "../lasting-files.ts";
 import { scratchFolder } from "../scratch.ts";
+import { expectCalibrationAsAtHome, expectSeedsAsAtHome } from "./same-bytes.ts";
 
-useStateFolder("real-slurm");
+const stateFolder = useStateFolder("real-slurm");
 
 vi.mock("../../../../server/runs/executors.ts", async () => {
   const { localExecutor } = await import("../../../../server/runs/local-executor.ts");
@@ -109,6 +110,13 @@ afterAll(async () => {
   if (canStartSlurm) await slurm.stop();
 });
 
+/** A folder for what a command makes; scratch folders may be in memory, of which machines of a cluster share none. */
+async function ownFolder(name: string): Promise<string> {
+  const folder = join(stateFolder(), name);
+  await mkdir(folder);
+  return folder;
+}
+
 /** A job's state in Slurm; empty once Slurm has forgotten it. */
 async function slurmState(id: string): Promise<string> {
   const answer = await slurm.ask("squeue", "--noheader", "--states=all", "--format=%i|%T");
@@ -139,6 +147,20 @@ async function savingIn(folder: string): Promise<void> {
 }
 
 describe.skipIf(!canStartSlurm).concurrent("on a Slurm of one node", () => {
+  test("a run that is longer than its time limit is started again until it is done, and ends with the same bytes", async () => {
+    // Slurm asks for the checkpoint at its first look later than 80 seconds before the limit, and looks every 30 seconds: no start works for 36.
+    const options = { steps: 900, pauseMs: 40 };
+    const folder = await submitFake(options, { time: "1", saveSeconds: 50, restartsWithoutProgress: 20 });
+    const id = await jobId(folder);
+    await eventually(async () => {
+      if ((await slurmState(id)) === "PENDING") await startNow(id);
+      return (await runStatus(folder)).state.kind === "done";
+    }, 480_000);
+    const begins = (await output(folder)).split("\n").filter((line) => line === "begins").length;
+    expect(begins).toBeGreaterThan(1);
+    await expectUncut(folder, options);
+  }, 600_000);
+
   test("a run is submitted, followed and done, and its bytes are those of a run at home", async () => {
     const options = { steps: 20, pauseMs: 20 };
     const folder = await submitFake(options);
@@ -175,20 +197,6 @@ describe.skipIf(!canStartSlurm).concurrent("on a Slurm of one node", () => {
     await reaches(folder, "done");
     await expectUncut(folder, options);
   });
-
-  test("a run that is longer than its time limit is started again until it is done, and ends with the same bytes", async () => {
-    // Slurm asks for the checkpoint at its first look later than 80 seconds before the limit, and looks every 30 seconds: no start works for 36.
-    const options = { steps: 900, pauseMs: 40 };
-    const folder = await submitFake(options, { time: "1", saveSeconds: 50, restartsWithoutProgress: 20 });
-    const id = await jobId(folder);
-    await eventually(async () => {
-      if ((await slurmState(id)) === "PENDING") await startNow(id);
-      return (await runStatus(folder)).state.kind === "done";
-    }, 480_000);
-    const begins = (await output(folder)).split("\n").filter((line) => line === "begins").length;
-    expect(begins).toBeGreaterThan(1);
-    await expectUncut(folder, options);
-  }, 600_000);
 
   test("scancel in the middle of a checkpoint stops the run, which goes on to the same bytes when asked to", async () => {
     const options = { steps: 20, pauseMs: 10, everyNth: 1, slowMs: 15 };
@@ -250,6 +258,18 @@ describe.skipIf(!canStartSlurm).concurrent("on a Slurm of one node", () => {
       expect(started).toEqual(["base", "first", "tuned", "report"]);
     }
   });
+
+  test(
+    "lfp run --seeds leaves what runs at home leave",
+    async () => expectSeedsAsAtHome(await ownFolder("seeds")),
+    600_000,
+  );
+
+  test(
+    "lfp calibrate leaves what it leaves at home",
+    async () => expectCalibrationAsAtHome(await ownFolder("calibration")),
+    600_000,
+  );
 });
 
 describe.skipIf(!canStartSlurm)("on a Slurm of one node that has troubles of its own,", () => {

@@ -4,34 +4,16 @@ import { join } from "node:path";
 import { expect } from "vitest";
 import { runStatus } from "../../../../server/runs/run-status.ts";
 import { type Ran, spawnLfp } from "../../../support/run-lfp.ts";
+import { smallestExperiment } from "../../pipeline/tiny-experiment.ts";
 import { lastingFiles } from "../lasting-files.ts";
-
-/** As small as an experiment goes. */
-const tiny = {
-  preset: "quick",
-  name: "tiny",
-  data: { limit: 300, heldOut: 32 },
-  tuning: { steps: 1, batchSize: 8, miniBatchSize: 8, epochs: 1 },
-  sampling: { rows: 8, scoredRows: 8 },
-  evaluate: { prompts: 8 },
-  divergence: { layers: 1 },
-  sae: { multiples: [1, 2], maxTokens: 4096, batchTokens: 1024, bufferTokens: 4096, contextLength: 64 },
-  learned: { texts: 60, tokens: 48, minPlaces: 3 },
-  triples: { limit: 60 },
-  probe: { resamples: 10, permutations: 9, xavierSeeds: 1, labelShuffles: 1, foldDraws: 1, refits: 3 },
-  examples: { tokens: 2000, windowTokens: 8 },
-  explain: { perLayer: 2 },
-  attribute: { prompts: 16 },
-  ablate: { features: 2, prompts: 16, completions: 1, draws: 1, drawsBeside: 1, single: 1 },
-};
 
 /** Runs `lfp` in a folder whose cluster takes jobs of one processor. */
 async function lfpIn(folder: string): Promise<(...args: readonly string[]) => Promise<Ran>> {
   await writeFile(join(folder, "executors.json"), JSON.stringify({ slurm: { cpus: 1, sharedFolder: folder } }));
-  process.env["LFP_EXECUTORS"] = join(folder, "executors.json");
-  await writeFile(join(folder, "tiny.json"), JSON.stringify(tiny));
+  const env = { LFP_EXECUTORS: join(folder, "executors.json") };
+  await writeFile(join(folder, "tiny.json"), JSON.stringify(smallestExperiment));
   return async (...args) => {
-    const ran = await spawnLfp(folder, args);
+    const ran = await spawnLfp(folder, args, { env });
     expect(ran.code, ran.stderr).toBe(0);
     return ran;
   };
