@@ -227,6 +227,24 @@ describe.skipIf(chromiumPath === undefined)("the table of 100,000 features", () 
     await expect.poll(() => host.asked.map(({ name }) => name)).toContain("openFeature");
   });
 
+  it.each([1100, 420])("shows its menus whole in a window of %i pixels", async (width) => {
+    const host = hostOf();
+    await using opened = await harness.open(FeaturesPage, host.handlers, { width });
+    const { page } = opened;
+    await page.locator(".id").first().waitFor();
+    for (const menu of ["Columns", "Export"]) {
+      await page.getByText(menu).click();
+      const list = page.locator("details.menu[open] .list");
+      // The browser tells that a menu is open after it has opened it.
+      const isWhole = async () => {
+        const box = await list.boundingBox();
+        return box !== null && box.x >= 0 && box.x + box.width <= width;
+      };
+      await expect.poll(isWhole).toBe(true);
+      await page.keyboard.press("Escape");
+    }
+  });
+
   it("comes back as it was left", async () => {
     const host = hostOf();
     const state = { query: { sort: "density", search: "negation" }, columns: ["id", "density"], scroll: 2800 };

@@ -1,9 +1,10 @@
 /**
- * Behaviour of menus, which are `details` elements of the class `menu`: at most one is open, and it closes as menus do.
+ * Behaviour of menus, which are `details` elements of the class `menu` with a `.list`: at most one is open, it lies
+ * within the window, and it closes as menus do.
  */
 
 /**
- * Closes the open menu on Escape (and returns the focus to its button), when the user picks one of its buttons, and on
+ * Keeps an opened menu within the window. Closes it on Escape (and returns the focus to its button), when the user picks one of its buttons, and on
  * a click anywhere else, which then has no other effect. `root` is the shadow root of the page that holds the menus.
  * The result removes the listeners.
  */
@@ -27,10 +28,29 @@ export function closeMenus(root: ParentNode): () => void {
     event.preventDefault();
     event.stopPropagation();
   };
+  const onToggle = ({ target }: Event): void => {
+    if (!(target instanceof HTMLDetailsElement) || !target.open) return;
+    const list = target.querySelector<HTMLElement>(".list");
+    if (list !== null) keepInWindow(list);
+  };
+  // `toggle` does not bubble.
+  root.addEventListener("toggle", onToggle, { capture: true });
   window.addEventListener("keydown", onKey);
   window.addEventListener("click", onClick, { capture: true });
   return () => {
+    root.removeEventListener("toggle", onToggle, { capture: true });
     window.removeEventListener("keydown", onKey);
     window.removeEventListener("click", onClick, { capture: true });
   };
 }
+
+/** Shifts a list to the left by as much as it would be cut at the window's edge. */
+function keepInWindow(list: HTMLElement): void {
+  list.style.left = "0";
+  const { left, right } = list.getBoundingClientRect();
+  const past = right - document.documentElement.clientWidth + EDGE_PX;
+  if (past > 0) list.style.left = `${-Math.min(past, left)}px`;
+}
+
+/** Space between a list and the window's edge. */
+const EDGE_PX = 8;
