@@ -45,6 +45,8 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode>, vscod
     if (node !== undefined) return [];
     const runFolder = await this.#extension.featuresRun();
     void vscode.commands.executeCommand("setContext", "lfpLens.hasFeatures", runFolder !== undefined);
+    // Known only now: the view does not say that no run is open before it has looked.
+    void vscode.commands.executeCommand("setContext", "lfpLens.noFeatures", runFolder === undefined);
     this.#shown.fire(runFolder === undefined ? undefined : basename(runFolder));
     if (runFolder === undefined) return [];
     const { features } = this.#extension;
