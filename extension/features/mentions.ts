@@ -9,6 +9,7 @@ import { commandLink, openFeature } from "../../server/protocol/commands.ts";
 import type { FeatureDetail } from "../../server/protocol/features.ts";
 import type { Extension } from "../context.ts";
 import { isExperiment, isReadable } from "../documents.ts";
+import { plainMarkdown } from "../plain-markdown.ts";
 import { messageOf } from "../server-failure.ts";
 import { featureSummary } from "./feature-summary.ts";
 import { featureSentence } from "./feature-text.ts";
@@ -56,7 +57,7 @@ export class MentionProviders implements vscode.Disposable {
     const found = await this.#find(document, position);
     if (found === undefined) return undefined;
     const { runFolder, id, detail, range } = found;
-    const text = new vscode.MarkdownString().appendText(featureSentence(detail.row));
+    const text = new vscode.MarkdownString(plainMarkdown(featureSentence(detail.row)));
     text.appendMarkdown(`\n\n[Open](${commandLink(openFeature, { runFolder, id })})`);
     text.isTrusted = { enabledCommands: [openFeature.id] };
     return new vscode.Hover(text, range);

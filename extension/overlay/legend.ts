@@ -10,6 +10,7 @@ import { nameOf as fileName } from "../ablation/set-file.ts";
 import type { Extension } from "../context.ts";
 import { differenceIn, nameOf } from "../looked-through.ts";
 import { countsWords } from "../pairs/pair-text.ts";
+import { plainMarkdown } from "../plain-markdown.ts";
 import { isReading, modeLabel, signWords, unitWords, withUnit } from "./modes.ts";
 import { lines } from "./palette.ts";
 import {
@@ -67,7 +68,7 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
   const { limit, mean, unread } = summary;
   const { overlay, lens } = extension;
   const { view } = overlay;
-  const text = new vscode.MarkdownString("", true);
+  const text = new vscode.MarkdownString();
   text.supportHtml = true;
   text.isTrusted = {
     enabledCommands: [
@@ -83,28 +84,27 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
   };
   if (view === undefined) return text;
   const { mode, ablation } = view;
+  const say = (words: string): void => void text.appendMarkdown(`${plainMarkdown(words)}\n\n`);
   text.appendMarkdown("**");
-  text.appendText(modeLabel(mode, lens));
+  text.appendMarkdown(plainMarkdown(modeLabel(mode, lens)));
   text.appendMarkdown("**\n\n");
   if (limit !== undefined) text.appendMarkdown(`${bar(mode.kind, limit)}\n\n`);
   const sign = signWords(mode.kind, lens);
-  if (sign !== undefined) text.appendText(`${sign}\n\n`);
+  if (sign !== undefined) say(sign);
   if (mean !== null)
-    text.appendText(`mean of ${unitWords[view.unit].many} ${withUnit(mean, mode.kind)} ${over(extension, summary)}`);
+    say(`mean of ${unitWords[view.unit].many} ${withUnit(mean, mode.kind)} ${over(extension, summary)}`);
   const pairs = extension.pairCounts.of(summary.document);
-  if (pairs !== undefined && lens.kind === "ready")
-    text.appendText(`\n\n${countsWords(pairs)}; margins by ${betaWords(lens.info)}`);
+  if (pairs !== undefined && lens.kind === "ready") say(`${countsWords(pairs)}; margins by ${betaWords(lens.info)}`);
   const faded = fadedSentence(summary, view.unit);
-  if (faded !== undefined) text.appendText(`\n\n${faded}`);
-  if (lens.kind === "ready")
-    text.appendText(`\n\n${nameOf(lens.info)} · ${lens.info.modelType} · ${deviceWords(lens.info.device)}`);
+  if (faded !== undefined) say(faded);
+  if (lens.kind === "ready") say(`${nameOf(lens.info)} · ${lens.info.modelType} · ${deviceWords(lens.info.device)}`);
   if (lens.kind === "ready" && isReading(mode.kind))
-    text.appendText(`\n\n${trustSentence(lens.info, mode.kind, { level: "place", isAblated: ablation !== null })}`);
+    say(trustSentence(lens.info, mode.kind, { level: "place", isAblated: ablation !== null }));
   const ablated = ablationInWords(ablation);
-  if (ablated !== undefined) text.appendText(`\n\nwith ${ablated}${ofSet(extension)}`);
+  if (ablated !== undefined) say(`with ${ablated}${ofSet(extension)}`);
   const { idle } = extension.ablation;
-  if (idle !== undefined) text.appendText(`\n\n${idle}`);
-  for (const reason of new Set(unread)) text.appendText(`\n\n${reason}`);
+  if (idle !== undefined) say(idle);
+  for (const reason of new Set(unread)) say(reason);
   const links = [
     ["Mode", "lfpLens.chooseMode"],
     [lens.kind === "ready" && lens.info.kind === "pair" ? "Choose a run" : "Run", "lfpLens.chooseRun"],
@@ -113,7 +113,7 @@ export function legendMarkdown(extension: Extension, summary: Summary): vscode.M
     ...(extension.ablation.uri === undefined ? [] : [["Ablation set", SHOW_ABLATION_VIEW]]),
     ["Hide", "lfpLens.hideReward"],
   ];
-  text.appendMarkdown(`\n\n${links.map(([label, command]) => `[${label}](command:${command})`).join(" · ")}`);
+  text.appendMarkdown(`${links.map(([label, command]) => `[${label}](command:${command})`).join(" · ")}`);
   return text;
 }
 

@@ -7,6 +7,7 @@ import { problemSource } from "../../server/protocol/problems.ts";
 import type { Extension } from "../context.ts";
 import { canBeRead, isReadable, onDidChangeReadable, rangeOf } from "../documents.ts";
 import { countsWords } from "../pairs/pair-text.ts";
+import { plainMarkdown } from "../plain-markdown.ts";
 import { legendMarkdown } from "./legend.ts";
 import { modeLabel, withUnit } from "./modes.ts";
 import type { Summary } from "./summary.ts";
@@ -145,5 +146,5 @@ function factsOf(
 }
 
 function plain(text: string): vscode.MarkdownString {
-  return new vscode.MarkdownString().appendText(text);
+  return new vscode.MarkdownString(text.split(/\n+/).map(plainMarkdown).join("\n\n"));
 }
