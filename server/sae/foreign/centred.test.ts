@@ -3,6 +3,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { z } from "zod";
 import { expectClose } from "../../../test/conformance/close-to.ts";
 import { fixturePath, modelFolder } from "../../../test/conformance/fixtures.ts";
 import { Random } from "../../common/random.ts";
@@ -99,6 +100,23 @@ it.each(siteNames)("gives the features that it has in the centred model: %s", as
   const plain = await featuresOf(model, read(false), place);
   expect(Math.max(...Array.from(expected, (value, at) => Math.abs(value - (plain[at] ?? 0))))).toBeGreaterThan(1e-2);
 });
+
+it.each(siteNames)(
+  "gives the features that SAELens finds in the model that TransformerLens centred: %s",
+  async (site) => {
+    const values: unknown = JSON.parse(await readFile(fixturePath("sae/centred/expected.json"), "utf8"));
+    const expected = z.object({ [site]: z.array(z.number()) }).parse(values)[site] ?? [];
+    const dictionary = await openDictionary(fixturePath(`sae/centred/${site}`));
+    expect(dictionary.origin.isCentred).toBe(true);
+    const model = await loadModel(device, modelFolder("gpt-neox"));
+    const place = { layer: 1, site };
+    const found = await featuresOf(model, saeFor(dictionary, model.config), place);
+    expectClose("features", found, expected, { absolute: 2e-5, relative: 2e-5 });
+    const uncentred = { ...dictionary, origin: { ...dictionary.origin, isCentred: false } };
+    const wrong = await featuresOf(model, saeFor(uncentred, model.config), place);
+    expect(Math.max(...Array.from(expected, (value, at) => Math.abs(value - (wrong[at] ?? 0))))).toBeGreaterThan(1e-2);
+  },
+);
 
 it("is one whose SAELens file says so, and stays as it is on a model whose norms do not centre", async () => {
   const read = async (kwargs: unknown): Promise<ForeignDictionary> => {
