@@ -57,14 +57,30 @@ async function submitFake(options: FakeOptions, stated: object = {}): Promise<st
 async function submitAgain(runFolder: string, options: FakeOptions, stated: object = {}): Promise<void> {
   const argv = [process.execPath, fakeRun, runFolder, JSON.stringify(options)] as const;
   await submitRun({ runFolder, argv }, slurmPlace(stated));
+  // It pauses as long as the job does: both work at the same time.
+  void uncutOf(options);
 }
 
-async function expectUncut(folder: string, { steps, pauseMs }: FakeOptions): Promise<void> {
-  const uncut = join(await scratchFolder(), "uncut");
-  await runPipeline(fakePlan({ steps, pauseMs }), uncut, { seed: 7, deviceClass: "cpu", queued: false });
+async function expectUncut(folder: string, options: FakeOptions): Promise<void> {
   const files = await lastingFiles(folder);
   files.delete("experiment.json");
-  expect(files).toEqual(await lastingFiles(uncut));
+  expect(files).toEqual(await uncutOf(options));
+}
+
+const uncut = new Map<string, Promise<Map<string, string>>>();
+
+/** What a run leaves at home. */
+function uncutOf({ steps, pauseMs }: FakeOptions): Promise<Map<string, string>> {
+  const key = JSON.stringify([steps, pauseMs]);
+  const files = uncut.get(key) ?? runUncut(steps, pauseMs);
+  uncut.set(key, files);
+  return files;
+}
+
+async function runUncut(steps: number, pauseMs: number): Promise<Map<string, string>> {
+  const folder = join(await scratchFolder(), "uncut");
+  await runPipeline(fakePlan({ steps, pauseMs }), folder, { seed: 7, deviceClass: "cpu", queued: false });
+  return await lastingFiles(folder);
 }
 
 async function jobOf(folder: string): Promise<SlurmJob & { readonly id: string }> {
