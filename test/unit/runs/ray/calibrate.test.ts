@@ -1,9 +1,10 @@
-/** `lfp calibrate --on ray`, with a fake of Ray's API: followed, stopped and gone on with, to the results of one at home. */
+/** `lfp calibrate --on ray`: followed, stopped and gone on with, to the results of one at home. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { runStatus } from "../../../../server/runs/run-status.ts";
 import { type FakeRay, startFakeRay } from "../../../support/fake-ray.ts";
+import { canStartRay, startRay, type TestRay } from "../../../support/ray.ts";
 import { type Ran, spawnLfp } from "../../../support/run-lfp.ts";
 import { useStateFolder } from "../../../support/state-folder.ts";
 import { smallestExperiment } from "../../pipeline/tiny-experiment.ts";
@@ -13,15 +14,12 @@ import { PATIENT, scratchFolder } from "../scratch.ts";
 useStateFolder("ray-calibrate");
 const PARTS = ["set1", "null1", "base"];
 
-let ray: FakeRay;
 let folder: string;
 beforeEach(async () => {
   folder = join(await scratchFolder(), "work");
   await mkdir(folder);
   await writeFile(join(folder, "tiny.json"), JSON.stringify(smallestExperiment));
-  ray = await startFakeRay(folder);
 });
-afterEach(() => ray.stop());
 
 const few = ["--sets", "1", "--nulls", "1", "--words-per-set", "4", "--met", "0", "--steps", "0"];
 
@@ -35,9 +33,8 @@ async function ownFiles(where: string): Promise<[string, string][]> {
   return files.filter(([path]) => /^(stages\/|[a-z-]+\.(json|jsonl|md)$)/.test(path));
 }
 
-test("a calibration on Ray is stopped as a whole, goes on from there, and leaves what one at home leaves", {
-  timeout: 600_000,
-}, async () => {
+/** A calibration is stopped as a whole, goes on from there, and leaves what one at home leaves. */
+async function expectAsAtHome(): Promise<void> {
   const statusOf = (part: string) => runStatus(join(folder, "there", "tiny-calibration", part));
   const first = calibrate("there", "--on", "ray", "--at-most", "2");
   await expect.poll(async () => (await statusOf("set1")).state.kind, PATIENT).toBe("running");
@@ -57,4 +54,24 @@ test("a calibration on Ray is stopped as a whole, goes on from there, and leaves
   const home = await calibrate("home");
   expect(home.code, home.stderr).toBe(0);
   expect(await ownFiles("there")).toEqual(await ownFiles("home"));
+}
+
+const title = "a calibration is stopped as a whole, goes on from there, and leaves what one at home leaves";
+
+describe("on a fake of Ray", { timeout: 600_000 }, () => {
+  let ray: FakeRay;
+  beforeEach(async () => {
+    ray = await startFakeRay(folder);
+  });
+  afterEach(() => ray.stop());
+  test(title, expectAsAtHome);
+});
+
+describe.skipIf(!canStartRay)("on a Ray of one node", { timeout: 600_000 }, () => {
+  let ray: TestRay;
+  beforeAll(async () => {
+    ray = await startRay();
+  }, 180_000);
+  afterAll(() => ray.stop(), 60_000);
+  test(title, expectAsAtHome);
 });
