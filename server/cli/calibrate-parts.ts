@@ -90,9 +90,11 @@ async function classOf(folders: readonly string[], wished: RunIo["device"]): Pro
 
 /** A device of a class. It is opened only where something is computed, so that it may be another machine's. */
 function deviceOfClass(deviceClass: string, { note, env }: RunIo): ChosenDevice {
+  const chosen = (): Promise<ChosenDevice> => chooseDevice({ device: choiceOfClass(deviceClass), note, env });
   return {
     deviceClass,
-    open: async () => (await chooseDevice({ device: choiceOfClass(deviceClass), note, env })).open(),
+    open: async () => (await chosen()).open(),
+    openSideBySide: async (most) => (await chosen()).openSideBySide(most),
   };
 }
 

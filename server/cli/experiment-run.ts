@@ -120,6 +120,7 @@ export async function runStages(
     seed: experiment.seed,
     deviceClass,
     openDevice: () => device.open(),
+    openDevices: (most) => device.openSideBySide(most),
     versions: { "lfp-lens": packageVersion() },
     shared: sharing,
     ...(job === undefined ? {} : { job }),

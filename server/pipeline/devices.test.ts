@@ -16,6 +16,25 @@ it("takes the CPU by name, and for `auto` where no GPU is hardware, and says so"
   expect(notes.some((line) => line.startsWith("computing on the CPU: "))).toBe(!cardIsHere);
 });
 
+it("opens the CPU as devices that share its threads, at least one each, and one where one is asked for", async () => {
+  const threadsOf = async (threads: number, most: number): Promise<string[]> => {
+    const devices = await (await chooseDevice({ device: "cpu", threads })).openSideBySide(most);
+    await Promise.all(devices.map((device) => device.close()));
+    return devices.map(({ description }) => description);
+  };
+  const one = "CPU, 1 thread, ONNX Runtime";
+  expect(await threadsOf(2, 2)).toEqual([one, one]);
+  expect(await threadsOf(5, 2)).toEqual(Array(2).fill("CPU, 2 threads, ONNX Runtime"));
+  expect(await threadsOf(1, 2)).toEqual([one]);
+  expect(await threadsOf(3, 1)).toEqual(["CPU, 3 threads, ONNX Runtime"]);
+});
+
+it.skipIf(!gpuIsHere)("opens a GPU once, however many would compute side by side", async () => {
+  const devices = await (await chooseDevice({ device: "gpu" })).openSideBySide(2);
+  expect(devices.map(({ kind }) => kind)).toEqual(["gpu"]);
+  await Promise.all(devices.map((device) => device.close()));
+});
+
 it.skipIf(!gpuIsHere)("names the adapter in the class of a GPU, and opens the same one again", async () => {
   const chosen = await chooseDevice({ device: "gpu" });
   expect(chosen.deviceClass).toMatch(/^webgpu:[a-z0-9]+(-[a-z0-9]+)*$/);

@@ -69,6 +69,8 @@ export async function openDevice(wish: DeviceWish): Promise<Device> {
 export interface ChosenDevice {
   readonly deviceClass: string;
   open(): Promise<Device>;
+  /** Opens up to `most` that compute side by side: of the CPU, which share its threads; of a GPU one. */
+  openSideBySide(most: number): Promise<readonly Device[]>;
 }
 
 /**
@@ -82,7 +84,12 @@ export async function chooseDevice(wish: DeviceWish): Promise<ChosenDevice> {
   await device.close();
   if (kind === "cpu") return cpuDevice(wish);
   const own = wish.device === "auto" ? "gpu" : wish.device;
-  return { deviceClass: `${prefixes[own]}${slugOf(description)}`, open: () => openDevice({ ...wish, device: own }) };
+  const open = (): Promise<Device> => openDevice({ ...wish, device: own });
+  return {
+    deviceClass: `${prefixes[own]}${slugOf(description)}`,
+    open,
+    openSideBySide: async () => [await open()],
+  };
 }
 
 /** Prefixes of the classes of GPUs: numbers depend on the precision of the factors. */
@@ -95,7 +102,17 @@ export function choiceOfClass(deviceClass: string): DeviceChoice {
 }
 
 function cpuDevice(wish: DeviceWish): ChosenDevice {
-  return { deviceClass: `cpu-${availableParallelism()}`, open: () => openDevice({ ...wish, device: "cpu" }) };
+  const openWith = (threads: number): Promise<Device> => openDevice({ ...wish, device: "cpu", threads });
+  const { threads: wished = 0 } = wish;
+  const cores = wished === 0 ? availableParallelism() : wished;
+  return {
+    deviceClass: `cpu-${availableParallelism()}`,
+    open: () => openWith(wished),
+    openSideBySide: async (most) => {
+      const count = Math.max(1, Math.min(most, cores));
+      return await Promise.all(Array.from({ length: count }, () => openWith(Math.floor(cores / count))));
+    },
+  };
 }
 
 /** `GPU, NVIDIA H200, Dawn` -> `nvidia-h200`. */

@@ -46,6 +46,7 @@ export interface StageOptions {
   readonly seed: number;
   readonly deviceClass: string;
   readonly openDevice: () => Promise<Device>;
+  readonly openDevices: (most: number) => Promise<readonly Device[]>;
   readonly signal: AbortSignal;
   readonly checkpointDue: CheckpointPolicy;
 }
@@ -185,6 +186,7 @@ class Attempt {
       resumed: this.#stored?.checkpoint,
       signal: this.#options.signal,
       openDevice: this.#options.openDevice,
+      openDevices: this.#options.openDevices,
       input: (name) => {
         const path = inputPaths[name];
         if (path === undefined) throw new InternalError(`stage ${stage} has no input ${name}.`);

@@ -34,6 +34,8 @@ export interface RunOptions {
   readonly deviceClass: string;
   /** Opens the device of that class for a stage; the CPU by default. */
   readonly openDevice?: () => Promise<Device>;
+  /** Opens up to so many of them that compute side by side; one by `openDevice` by default. */
+  readonly openDevices?: (most: number) => Promise<readonly Device[]>;
   /** Versions to record besides those of Node and the platform. */
   readonly versions?: Readonly<Record<string, string>>;
   /** Aborting it asks the run to stop at its next step, after a checkpoint. */
@@ -177,11 +179,13 @@ async function runStages(
   turn: Turn,
 ): Promise<void> {
   const outputs = new Map<PlannedStage, StageOutput>();
+  const openDevice = options.openDevice ?? (() => createCpuDevice());
   const settings = {
     ...options,
     checkpointDue: options.checkpointDue ?? checkpointDue,
     check: options.check ?? "fast",
-    openDevice: options.openDevice ?? (() => createCpuDevice()),
+    openDevice,
+    openDevices: options.openDevices ?? (async () => [await openDevice()]),
   };
   for (const planned of stages) {
     if (options.signal.aborted) throw new RunCancelledError();

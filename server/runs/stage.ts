@@ -37,6 +37,11 @@ export interface StageContext<Settings, Inputs extends string> {
   readonly random: Random;
   /** Opens the run's device; the caller closes it. */
   openDevice(): Promise<Device>;
+  /**
+   * Opens the run's device as up to `most` that compute side by side: a CPU's share its threads, as small models gain
+   * little from a second thread; a GPU is one. The caller closes them.
+   */
+  openDevices(most: number): Promise<readonly Device[]>;
   /** The last checkpoint of an interrupted run; `undefined` at a fresh start. */
   readonly resumed: Checkpoint | undefined;
   /** Aborted when someone asks the run to stop. For long waits; work in steps need only call `stepDone`. */

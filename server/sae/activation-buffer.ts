@@ -20,6 +20,8 @@ export interface SubjectModel {
   readonly model: Model;
   /** Stores of adapters, besides the model's own. */
   readonly stores?: readonly StateStore[];
+  /** The device that the model is on, if it is not the training's. */
+  readonly device?: Device;
 }
 
 export interface BufferOptions {

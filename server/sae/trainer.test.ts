@@ -3,6 +3,7 @@ import { fastDevicesUnderTest } from "../../test/conformance/devices.ts";
 import { modelFolder } from "../../test/conformance/fixtures.ts";
 import { InternalError } from "../common/errors.ts";
 import { Random } from "../common/random.ts";
+import { createCpuDevice } from "../engine/cpu/device.ts";
 import type { Device } from "../engine/device.ts";
 import { NonFiniteError } from "../engine/errors.ts";
 import { loadModel } from "../models/checkpoint.ts";
@@ -35,17 +36,7 @@ describe.each(fastDevicesUnderTest)("training on $kind", ({ open }) => {
   let models: SubjectModel[];
   beforeAll(async () => {
     device = await open();
-    const base = await loadModel(device, modelFolder("gpt-neox"));
-    const tuned = await loadModel(device, modelFolder("gpt-neox"));
-    const name = "gpt_neox.layers.0.mlp.dense_4h_to_h.weight";
-    await tuned.store.write(
-      name,
-      Float32Array.from(await tuned.store.read(name), (value) => 1.5 * value),
-    );
-    models = [
-      { name: "base", model: base },
-      { name: "tuned", model: tuned },
-    ];
+    models = await twoModels(device, device);
   });
   afterAll(() => device.close());
 
@@ -218,6 +209,44 @@ describe.each(fastDevicesUnderTest)("training on $kind", ({ open }) => {
     ).rejects.toBeInstanceOf(UnknownLayerError);
     await trainer.dispose();
   });
+});
+
+/** Two models that differ, each on a device. */
+async function twoModels(first: Device, second: Device): Promise<SubjectModel[]> {
+  const base = await loadModel(first, modelFolder("gpt-neox"));
+  const tuned = await loadModel(second, modelFolder("gpt-neox"));
+  const name = "gpt_neox.layers.0.mlp.dense_4h_to_h.weight";
+  await tuned.store.write(
+    name,
+    Float32Array.from(await tuned.store.read(name), (value) => 1.5 * value),
+  );
+  return [
+    { name: "base", model: base, device: first },
+    { name: "tuned", model: tuned, device: second },
+  ];
+}
+
+test("models on two devices of one thread train to the bytes of one device of two threads, and resume from its state", async () => {
+  const open = (threads: number): Promise<Device> => createCpuDevice({ threads });
+  const [whole, first, second] = await Promise.all([open(2), open(1), open(1)]);
+  const create = async (models: readonly SubjectModel[], device: Device): Promise<SaeTrainer> =>
+    createSaeTrainer({ device, models, layers, site: "mlp-output", config, texts, random });
+  const alone = await create(await twoModels(whole, whole), whole);
+  const beside = await create(await twoModels(first, second), first);
+  expect(beside.saes).toEqual(alone.saes);
+  await alone.step();
+  await untilUpdate(alone);
+  const cut = structuredClone(await alone.state());
+  const rest = await finish(alone);
+  const [began, ...others] = await finish(beside);
+  expect(began?.step).toBe(1);
+  expect(others).toEqual(rest);
+  const final = await alone.state();
+  expect(await beside.state()).toEqual(final);
+  await beside.restore(cut);
+  expect(await finish(beside)).toEqual(rest);
+  expect(await beside.state()).toEqual(final);
+  await Promise.all([whole, first, second].map((device) => device.close()));
 });
 
 function asUntied(): Partial<SaeConfig> {

@@ -11,7 +11,10 @@ import { type Chunk, type StreamPlace, type TokenStream, tokenStream } from "./t
 
 export interface SaeTrainerOptions {
   readonly device: Device;
-  /** Usually base and tuned. Names must be fit for files and distinct. */
+  /**
+   * Usually base and tuned. Names must be fit for files and distinct. Models on several devices are read and their
+   * autoencoders trained side by side, with the same result.
+   */
   readonly models: readonly SubjectModel[];
   readonly layers: readonly number[];
   readonly site: Site;
@@ -51,31 +54,30 @@ export async function createSaeTrainer(options: SaeTrainerOptions): Promise<SaeT
   const { device, models, layers, site, config, texts, random } = options;
   const lengths = texts.map((text) => text.length);
   const stream = tokenStream(lengths, config, random.fork("token stream"));
-  const buffer = await createActivationBuffer({
-    device,
-    models,
-    layers,
-    site,
-    texts,
-    stream,
-    readsPadding: !config.maskPadding,
-  });
+  const deviceOf = (subject: SubjectModel): Device => subject.device ?? device;
+  const buffers: ActivationBuffer[] = [];
   const groups: SaeGroup[] = [];
-  for (const subject of models) {
-    for (const layer of layers) {
-      groups.push(
-        await SaeGroup.create({
-          device,
-          config,
-          keys: keysOf(subject, layer, config),
-          buffer: buffer.store,
-          activations: buffer.rowsOf(subject.name, layer),
-          random,
-        }),
-      );
+  for (const own of new Set(models.map(deviceOf))) {
+    const there = models.filter((subject) => deviceOf(subject) === own);
+    const shared = { device: own, models: there, layers, site, texts, stream, readsPadding: !config.maskPadding };
+    const buffer = await createActivationBuffer(shared);
+    buffers.push(buffer);
+    for (const subject of there) {
+      for (const layer of layers) {
+        groups.push(
+          await SaeGroup.create({
+            device: own,
+            config,
+            keys: keysOf(subject, layer, config),
+            buffer: buffer.store,
+            activations: buffer.rowsOf(subject.name, layer),
+            random,
+          }),
+        );
+      }
     }
   }
-  return new SaeTrainer(config, stream, buffer, groups, random.state);
+  return new SaeTrainer(config, stream, buffers, groups, random.state);
 }
 
 /** A training in progress; create it by `createSaeTrainer`. */
@@ -85,7 +87,8 @@ export class SaeTrainer {
   readonly steps: number;
   readonly #config: SaeConfig;
   readonly #stream: TokenStream;
-  readonly #buffer: ActivationBuffer;
+  /** One of each device. */
+  readonly #buffers: readonly ActivationBuffer[];
   readonly #groups: readonly SaeGroup[];
   readonly #random: RandomState;
   #done = 0;
@@ -97,7 +100,7 @@ export class SaeTrainer {
   constructor(
     config: SaeConfig,
     stream: TokenStream,
-    buffer: ActivationBuffer,
+    buffers: readonly ActivationBuffer[],
     groups: readonly SaeGroup[],
     random: RandomState,
   ) {
@@ -105,7 +108,7 @@ export class SaeTrainer {
     this.steps = stream.steps;
     this.#config = config;
     this.#stream = stream;
-    this.#buffer = buffer;
+    this.#buffers = buffers;
     this.#groups = groups;
     this.#random = random;
   }
@@ -163,7 +166,7 @@ export class SaeTrainer {
 
   async dispose(): Promise<void> {
     await Promise.all(this.#groups.map((group) => group.dispose()));
-    await this.#buffer.dispose();
+    await Promise.all(this.#buffers.map((buffer) => buffer.dispose()));
   }
 
   #chunkAt({ epoch, chunk }: StreamPlace): Chunk {
@@ -177,7 +180,7 @@ export class SaeTrainer {
 
   async #fill({ passes }: Chunk): Promise<SaeStep> {
     const pass = this.#passesDone;
-    await this.#buffer.fill(pass, passes[pass] ?? []);
+    await Promise.all(this.#buffers.map((buffer) => buffer.fill(pass, passes[pass] ?? [])));
     this.#passesDone += 1;
     return { kind: "activations", pass: this.#passesDone, passes: passes.length };
   }

@@ -22,6 +22,7 @@ export function stageContext<Settings, Inputs extends string>(own: {
     log: () => undefined,
     stepDone: () => Promise.resolve(),
     openDevice: () => createCpuDevice({ threads: 1 }),
+    openDevices: async () => [await createCpuDevice({ threads: 1 })],
     resumed: undefined,
   };
 }

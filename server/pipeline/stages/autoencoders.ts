@@ -1,14 +1,20 @@
 import { z } from "zod";
 import { Pacer } from "../../common/pacer.ts";
-import type { Device } from "../../engine/device.ts";
-import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
+import { type InTurn, sideBySide } from "../../common/side-by-side.ts";
+import { loadModel } from "../../models/checkpoint.ts";
 import { siteModuleOf } from "../../models/model.ts";
 import { defaultSite, type Site } from "../../models/sites.ts";
 import type { CheckpointContent, Stage, StageContext } from "../../runs/stage.ts";
 import type { SubjectModel } from "../../sae/activation-buffer.ts";
 import type { SaeConfig } from "../../sae/config.ts";
 import { saveSae } from "../../sae/format.ts";
-import { measureSaes, qualityCountsSchema, type SubjectSae } from "../../sae/quality.ts";
+import {
+  measureSaes,
+  type QualityCounts,
+  type QualityOptions,
+  qualityCountsSchema,
+  type SubjectSae,
+} from "../../sae/quality.ts";
 import { dictionarySimilarity } from "../../sae/similarity.ts";
 import type { SaeKey } from "../../sae/step-program.ts";
 import { createSaeTrainer, type SaeStep, type SaeTrainer } from "../../sae/trainer.ts";
@@ -23,7 +29,7 @@ import {
 } from "../artifacts/autoencoders.ts";
 import { divergenceFile, divergenceSchema } from "../artifacts/divergence.ts";
 import { readJson, readJsonLines, writeJson } from "../artifacts/json-files.ts";
-import { loadModelAndTokenizer, withDevice } from "../artifacts/loading.ts";
+import { isLarge, loadModelAndTokenizer, withDevices } from "../artifacts/loading.ts";
 import { analysisTexts, sourceText } from "../artifacts/texts.ts";
 import { prefixOf, tokenIdsOf } from "../artifacts/token-ids.ts";
 
@@ -45,15 +51,20 @@ export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "
   name: "autoencoders",
   codeVersion: 4,
   run: async (context) => {
-    await withDevice(context, async (device) => {
+    // A model and its autoencoders are on one device, so that none is in memory twice.
+    const most = (await isLarge(context.input("model"))) ? 1 : 2;
+    await withDevices(context, most, async ([device, second = device]) => {
       const { model: base, tokenizer } = await loadModelAndTokenizer(device, context.input("model"));
-      const tuned = await loadModel(device, context.input("tuned"));
+      const tuned = await loadModel(second, context.input("tuned"));
       const { chosen } = await readJson(context.input("divergence"), divergenceFile, divergenceSchema);
       const texts = await readJsonLines(context.input("texts"), analysisTexts, sourceText);
       const { site = defaultSite, sae: config, prependBos, qualityTexts } = context.settings;
       const ids = tokenIdsOf(tokenizer, texts, { prependBos, bosId: base.config.bosId });
       const held = Math.min(qualityTexts, Math.floor(ids.length / 5));
-      const models = [subject("base", base), subject("tuned", tuned)];
+      const models: Subject[] = [
+        { name: "base", model: base, device },
+        { name: "tuned", model: tuned, device: second },
+      ];
       const trainer = await createSaeTrainer({
         device,
         models,
@@ -66,7 +77,7 @@ export const autoencodersStage: Stage<AutoencoderSettings, "model" | "tuned" | "
       const heldTokens = tokensIn(ids.slice(0, held), config.contextLength);
       const measured = await train(trainer, models.length * heldTokens, context);
       const hasBos = prefixOf({ prependBos, bosId: base.config.bosId }).length > 0;
-      const found = await measure(device, models, trainer, { texts: ids.slice(0, held), hasBos, measured, context });
+      const found = await measure(models, trainer, { texts: ids.slice(0, held), hasBos, measured, context });
       await writeJson(context.output, qualityFile, {
         trainingTokens: trainer.steps * config.batchTokens,
         steps: trainer.steps,
@@ -113,11 +124,11 @@ async function capture(trainer: SaeTrainer, measured: Measured): Promise<Checkpo
 const measuredSchema = z.object({
   /** Results of finished models, by the model's name. */
   models: z.record(z.string(), z.array(qualitySchema)),
-  /** Counts so far for the next model. */
-  counts: qualityCountsSchema.nullable(),
+  /** Counts so far for the models that are being measured; checkpoints of older versions have none. */
+  counted: z.record(z.string(), qualityCountsSchema).default({}),
 });
 type Measured = z.infer<typeof measuredSchema>;
-const nothingMeasured: Measured = { models: {}, counts: null };
+const nothingMeasured: Measured = { models: {}, counted: {} };
 
 const progressSchema = z.object({
   step: z.int(),
@@ -134,6 +145,8 @@ function lineOf({ step, tokens, metrics }: Extract<SaeStep, { kind: "update" }>)
   return { step, tokens, ...Object.fromEntries(columns) };
 }
 
+type Subject = SubjectModel & Required<Pick<SubjectModel, "device">>;
+
 interface MeasureOptions {
   readonly texts: readonly Int32Array[];
   /** Whether each starts with the begin-of-text token. */
@@ -142,47 +155,79 @@ interface MeasureOptions {
   readonly context: Context;
 }
 
-/** Saves all autoencoders and measures them model by model, in one pass per model. */
+/** Saves all autoencoders and measures them, in one pass per model; models on several devices side by side. */
 async function measure(
-  device: Device,
-  models: readonly SubjectModel[],
+  models: readonly Subject[],
   trainer: SaeTrainer,
   { texts, hasBos, measured, context }: MeasureOptions,
 ): Promise<Pick<Autoencoders, "saes" | "similarities">> {
-  const { site = defaultSite, sae: config } = context.settings;
-  const { contextLength, batchTokens } = config;
-  const [trained, held] = [trainer.steps * batchTokens, tokensIn(texts, contextLength)];
-  const done = { ...measured.models };
-  let known = measured.counts;
-  const similarities: Autoencoders["similarities"] = [];
-  for (const [index, model] of models.entries()) {
-    const keys = trainer.saes.filter((key) => key.model === model.name);
-    const own: (SaeKey & SubjectSae)[] = [];
-    for (const key of keys) own.push({ ...key, site, sae: await trainer.sae(key.id) });
-    for (const { layer, F, sae } of own)
-      await saveSae(saeFolder(context.output, model.name, layer, F), sae, metadataOf(model, layer, hasBos, context));
-    similarities.push(...(await similaritiesOf(model.name, own, new Pacer(context.signal))));
-    if (done[model.name] !== undefined) continue;
-    const qualities = await measureSaes({
-      device,
-      model,
-      saes: own,
-      texts,
-      contextLength,
-      ...(known === null ? {} : { known }),
-      onBatch: async (textsDone, counts) => {
-        const read = index * held + tokensIn(texts.slice(0, textsDone), contextLength);
-        context.progress(trained + read, trained + models.length * held, "tokens");
-        await context.stepDone(() => capture(trainer, { models: done, counts: counts() }));
-      },
-    });
-    known = null;
-    // The feature store's own stage counts densities, over more texts.
-    done[model.name] = qualities.map(({ density: _, ...quality }, at) =>
-      qualitySchema.parse({ ...quality, model: model.name, layer: own[at]?.layer, F: own[at]?.F, D: own[at]?.D }),
-    );
-  }
-  return { saes: models.flatMap(({ name }) => done[name] ?? []), similarities };
+  const { contextLength, batchTokens } = context.settings.sae;
+  const trained = trainer.steps * batchTokens;
+  const held = tokensIn(texts, contextLength);
+  const [done, counted] = [{ ...measured.models }, { ...measured.counted }];
+  const read = new Map(models.map(({ name }) => [name, done[name] === undefined ? 0 : held]));
+  const similarities = new Map<string, Autoencoders["similarities"]>();
+  const measureModel = async (model: Subject, inTurn: InTurn): Promise<void> => {
+    const { name } = model;
+    const own = await saved(model, trainer, hasBos, context);
+    similarities.set(name, await similaritiesOf(name, own, new Pacer(context.signal)));
+    if (done[name] !== undefined) return;
+    const onBatch = async (textsDone: number, counts: () => QualityCounts): Promise<void> => {
+      // At once: a checkpoint may be made for another model while this one's next batch is counted.
+      counted[name] = counts();
+      read.set(name, tokensIn(texts.slice(0, textsDone), contextLength));
+      const soFar = [...read.values()].reduce((sum, tokens) => sum + tokens, trained);
+      context.progress(soFar, trained + models.length * held, "tokens");
+      await inTurn(() => context.stepDone(() => capture(trainer, { models: done, counted })));
+    };
+    done[name] = await qualitiesOf(model, own, { texts, contextLength, known: counted[name], onBatch });
+    delete counted[name];
+  };
+  const byDevice = [...Map.groupBy(models, ({ device }) => device).values()];
+  await sideBySide(
+    byDevice.map((there) => async (inTurn) => {
+      for (const model of there) await measureModel(model, inTurn);
+    }),
+  );
+  const inOrder = models.map(({ name }) => name);
+  return {
+    saes: inOrder.flatMap((name) => done[name] ?? []),
+    similarities: inOrder.flatMap((name) => similarities.get(name) ?? []),
+  };
+}
+
+/** A model's autoencoders, after writing them to their files. */
+async function saved(
+  model: SubjectModel,
+  trainer: SaeTrainer,
+  hasBos: boolean,
+  context: Context,
+): Promise<(SaeKey & SubjectSae)[]> {
+  const { site = defaultSite } = context.settings;
+  const own: (SaeKey & SubjectSae)[] = [];
+  for (const key of trainer.saes)
+    if (key.model === model.name) own.push({ ...key, site, sae: await trainer.sae(key.id) });
+  for (const { layer, F, sae } of own)
+    await saveSae(saeFolder(context.output, model.name, layer, F), sae, metadataOf(model, layer, hasBos, context));
+  return own;
+}
+
+interface QualityPart extends Pick<QualityOptions, "texts" | "contextLength"> {
+  readonly known: QualityCounts | undefined;
+  readonly onBatch: (textsDone: number, counts: () => QualityCounts) => Promise<void>;
+}
+
+async function qualitiesOf(
+  model: Subject,
+  saes: readonly (SaeKey & SubjectSae)[],
+  { known, ...part }: QualityPart,
+): Promise<Autoencoders["saes"]> {
+  const resumed = known === undefined ? {} : { known };
+  const qualities = await measureSaes({ device: model.device, model, saes, ...part, ...resumed });
+  // The feature store's own stage counts densities, over more texts.
+  return qualities.map(({ density: _, ...quality }, at) =>
+    qualitySchema.parse({ ...quality, model: model.name, layer: saes[at]?.layer, F: saes[at]?.F, D: saes[at]?.D }),
+  );
 }
 
 /** The smallest dictionary of each layer against the largest. */
@@ -213,8 +258,4 @@ function metadataOf({ name, model }: SubjectModel, layer: number, prependBos: bo
     dataset: null,
     extra: { lfp_model: name },
   };
-}
-
-function subject(name: "base" | "tuned", model: LoadedModel): SubjectModel {
-  return { name, model };
 }
