@@ -22,8 +22,12 @@ export interface LossOptions {
   readonly tokens: number;
 }
 
-/** Runs a unit of work that returns plain numbers, or returns its cached result. */
-export type Unit = (work: () => Promise<number[]>) => Promise<number[]>;
+/** A unit of work that gives plain numbers: those of some of the texts, prompts or pairs that are measured. */
+export interface MeasuredPart {
+  /** Their indices, in the order of the numbers. */
+  readonly places: readonly number[];
+  readonly measure: (signal?: AbortSignal) => Promise<number[]>;
+}
 
 /** Partially gathered facts, to be saved. */
 export interface GatheredFacts {
@@ -61,21 +65,23 @@ export class LossMeter {
     return new LossMeter(program, options, [B, T]);
   }
 
-  /**
-   * Mean loss of each text in nats a token, under the current edit. `unit` runs each pass, or returns its cached
-   * result.
-   */
-  async losses(unit: Unit = (work) => work()): Promise<number[]> {
+  /** Mean loss of each text in nats a token, under the current edit. */
+  async losses(): Promise<number[]> {
     const losses: number[] = [];
-    for (let pass = 0; pass < this.#passes; pass++) {
-      losses.push(
-        ...(await unit(async () => {
-          const { loss = [] } = await this.#run(pass);
-          return Array.from(loss);
-        })),
-      );
-    }
-    return losses.slice(0, this.#options.texts.length);
+    for (const { places, measure } of this.parts()) losses.push(...(await measure()).slice(0, places.length));
+    return losses;
+  }
+
+  /** The passes over the texts, each for the losses of its texts; numbers after those are of padding. */
+  parts(): MeasuredPart[] {
+    const [B] = this.#shape;
+    return Array.from({ length: this.#passes }, (_, pass) => ({
+      places: [...this.#options.texts.keys()].slice(pass * B, (pass + 1) * B),
+      measure: async () => {
+        const { loss = [] } = await this.#run(pass);
+        return Array.from(loss);
+      },
+    }));
   }
 
   /**

@@ -12,13 +12,14 @@ import {
   type ScaledFeature,
   tooFewToDraw,
 } from "../../ablate/conditions.ts";
-import { AblationEdit } from "../../ablate/edit.ts";
-import { LossMeter } from "../../ablate/loss.ts";
+import type { MeasuredPart } from "../../ablate/loss.ts";
 import { type AblationResult, type Rewards, type Samples, summarise } from "../../ablate/result.ts";
+import { invariant } from "../../common/errors.ts";
 import { Random } from "../../common/random.ts";
 import { parseFeatureId } from "../../protocol/ablation.ts";
 import { dictionaryName, idInDictionary } from "./dictionaries.ts";
 import { Journal } from "./journal.ts";
+import { type Changes, doUnits, Lane, type Measurement, numbersOf, type UnitOfWork } from "./lanes.ts";
 import type { AblationSubject, EffectMeter } from "./subject.ts";
 
 /**
@@ -56,41 +57,55 @@ interface Plan {
 const lossDraws = 10;
 const probedDraws = 3;
 
-/** Measures any number of ablations with programs that are compiled once. */
+/** A condition with what is measured under it; the same measurement may stand under several. */
+interface Planned {
+  readonly condition: Condition;
+  readonly changes: Changes;
+  /** By completion. */
+  readonly rewards: readonly (Measurement | undefined)[];
+  readonly losses: Measurement;
+  readonly separations: Measurement;
+}
+
+/** Returns what is to be measured, or what was planned for it before. */
+type Once = (what: string, make: () => Measurement) => Measurement;
+
+/** Measures any number of ablations, one after another, with programs that are compiled once. */
 export class AblationBench {
   readonly #subject: AblationSubject;
-  readonly #edit: AblationEdit;
-  readonly #rewards: EffectMeter;
-  readonly #loss: LossMeter;
+  readonly #lanes: readonly Lane[];
+  /** One of the lanes; all plan the same. */
+  readonly #planner: Lane;
   readonly #facts: ReadonlyMap<string, DictionaryFacts>;
   readonly #journal: Journal;
-  /** Cache of the unchanged models' numbers, by measurement. */
-  readonly #unchanged = new Map<string, readonly number[]>();
+  /** The unchanged models' measurements, which are made once. */
+  readonly #unchanged = new Map<string, Measurement>();
 
   private constructor(
-    subject: AblationSubject,
-    edit: AblationEdit,
-    rewards: EffectMeter,
-    loss: LossMeter,
+    lanes: readonly [Lane, ...Lane[]],
     facts: ReadonlyMap<string, DictionaryFacts>,
     journal: Journal,
   ) {
-    this.#subject = subject;
-    this.#edit = edit;
-    this.#rewards = rewards;
-    this.#loss = loss;
+    this.#planner = lanes[0];
+    this.#subject = lanes[0].subject;
+    this.#lanes = lanes;
     this.#facts = facts;
     this.#journal = journal;
   }
 
-  /** Prepares measurements. With a journal of the same measurements on the same subject they resume where it ends. */
-  static async open(subject: AblationSubject, journal = new Journal()): Promise<AblationBench> {
-    const { device, model, dictionaries, texts, contextTokens } = subject;
-    const edit = await AblationEdit.create(device, dictionaries);
-    const rewards = await subject.meterOf(model, edit);
-    const loss = await LossMeter.create({ device, model, dictionaries, edit, texts, tokens: contextTokens });
-    const facts = await loss.facts(journal.facts, journal.gathered);
-    return new AblationBench(subject, edit, rewards, loss, facts, journal);
+  /**
+   * Prepares measurements, by a subject's copies side by side. With a journal of the same measurements on the same subject
+   * they resume where it ends.
+   */
+  static async open(
+    [subject, ...copies]: readonly [AblationSubject, ...AblationSubject[]],
+    journal = new Journal(),
+  ): Promise<AblationBench> {
+    const first = await Lane.open(subject);
+    const facts = await first.loss.facts(journal.facts, journal.gathered);
+    const others: Lane[] = [];
+    for (const copy of copies) others.push(await Lane.open(copy));
+    return new AblationBench([first, ...others], facts, journal);
   }
 
   /** Measures one ablation. Throws `AblationSetError`. */
@@ -103,79 +118,111 @@ export class AblationBench {
     });
     const conditions = all.filter(({ kind }) => extent === "whole" || (kind !== "mean" && kind !== "reconstruction"));
     const total = conditions.length + Number(extent === "whole");
-    const samples: Samples[] = [];
-    for (const condition of conditions) {
-      samples.push(await this.#sample(condition, planOf(condition, options), options));
-      await onStep?.(samples.length, total);
-    }
+    const planned = conditions.map((condition) => this.#planned(condition, planOf(condition, options), options));
+    await this.#do(planned, options.signal, async (done) => onStep?.(done, total));
     const base = extent === "whole" ? await this.#inBase(set, options) : undefined;
     if (base !== undefined) await onStep?.(total, total);
-    await this.#edit.set(new Map());
     const { effect } = this.#subject;
     const about = { features: [...features], seed, idOf: idInDictionary, ...(effect === undefined ? {} : { effect }) };
+    const samples = planned.map((one) => this.#samples(one));
     const result = summarise(samples, base === undefined ? about : { ...about, base });
     const withoutRandom = extent !== "rewardAlone" && draws > 0 ? tooFewToDraw(set, this.#facts) : undefined;
     return withoutRandom === undefined ? result : { ...result, withoutRandom };
   }
 
   async dispose(): Promise<void> {
-    await this.#rewards.dispose();
-    await this.#loss.dispose();
-    await this.#edit.dispose();
+    for (const lane of this.#lanes) await lane.dispose();
   }
 
-  async #sample(condition: Condition, plan: Plan, options: MeasureOptions): Promise<Samples> {
-    const { kind, features } = condition;
-    await this.#edit.set(changesOf(condition, this.#facts));
-    const known = (what: string, work: () => Promise<readonly number[]>): Promise<readonly number[]> =>
-      kind === "none" ? this.#once(what, work) : work();
-    const rewards = await this.#rewardsOf(this.#rewards, plan.completions, options, known);
-    const { unit } = this.#journal;
+  #planned(condition: Condition, plan: Plan, { seed }: MeasureOptions): Planned {
+    const once: Once = condition.kind === "none" ? this.#once : (_, make) => make();
     return {
       condition,
-      rewards,
-      losses: plan.loss ? await known("losses", () => this.#loss.losses(unit)) : [],
-      separations: plan.probe ? await known("separations", () => this.#separations()) : [],
-      energy: energyOf(features, this.#facts),
+      changes: changesOf(condition, this.#facts),
+      rewards: this.#rewards(
+        plan.completions,
+        seed,
+        { planner: this.#planner.tuned, of: async ({ tuned }) => tuned },
+        once,
+      ),
+      losses: plan.loss ? once("losses", () => this.#units(this.#planner.loss.parts(), lossPart)) : [],
+      separations: plan.probe ? once("separations", () => this.#separations()) : [],
     };
   }
 
   /** The same set in the base model: completions of the same prompts, lengths and random numbers. */
   async #inBase(set: readonly ScaledFeature[], options: MeasureOptions): Promise<Record<"none" | "this", Rewards>> {
-    const meter = await this.#subject.meterOf(this.#subject.base, this.#edit);
     const completions = Array.from({ length: options.completions }, (_, at) => at);
-    await this.#edit.set(new Map());
-    const none = await this.#rewardsOf(meter, completions, options, (what, work) => this.#once(`base ${what}`, work));
-    await this.#edit.set(changesOf({ kind: "this", draw: null, features: set }, this.#facts));
-    const changed = await this.#rewardsOf(meter, completions, options, (_, work) => work());
-    await meter.dispose();
-    return { none, this: changed };
+    const meters: Meters = { planner: await this.#planner.base(), of: (lane) => lane.base() };
+    const planned = (kind: "none" | "this", features: readonly ScaledFeature[], once: Once): Planned => {
+      const condition = { kind, draw: null, features };
+      const rewards = this.#rewards(completions, options.seed, meters, once);
+      return { condition, changes: changesOf(condition, this.#facts), rewards, losses: [], separations: [] };
+    };
+    const none = planned("none", [], (what, make) => this.#once(`base ${what}`, make));
+    const changed = planned("this", set, (_, make) => make());
+    await this.#do([none, changed], options.signal, async () => undefined);
+    for (const lane of this.#lanes) await lane.closeBase();
+    return { none: this.#samples(none).rewards, this: this.#samples(changed).rewards };
   }
 
-  async #rewardsOf(
-    meter: EffectMeter,
-    completions: readonly number[],
-    { seed, signal }: MeasureOptions,
-    known: (what: string, work: () => Promise<readonly number[]>) => Promise<readonly number[]>,
-  ): Promise<Rewards> {
-    const found: (readonly number[] | undefined)[] = [];
-    const { unit } = this.#journal;
-    for (const completion of completions)
-      found[completion] = await known(`rewards ${seed} ${completion}`, () =>
-        meter.values({ completion, seed, unit, signal }),
-      );
-    return Array.from(found);
+  #rewards(completions: readonly number[], seed: number, meters: Meters, once: Once): Planned["rewards"] {
+    const planned: (Measurement | undefined)[] = [];
+    for (const completion of completions) {
+      const own = { completion, seed };
+      const part: PartOf = async (lane, at) => (await meters.of(lane)).parts(own)[at];
+      planned[completion] = once(`rewards ${seed} ${completion}`, () => this.#units(meters.planner.parts(own), part));
+    }
+    return Array.from(planned);
   }
 
-  async #once(what: string, work: () => Promise<readonly number[]>): Promise<readonly number[]> {
-    const found = this.#unchanged.get(what) ?? (await work());
+  #units(parts: readonly MeasuredPart[], partOf: PartOf): Measurement {
+    return parts.map(({ places }, at) => ({
+      unit: this.#journal.nextUnit(),
+      places,
+      measure: async (lane, { signal }) => {
+        const part = await partOf(lane, at);
+        invariant(part !== undefined, `a copy of an ablation's subject has no part ${at} of a measurement`);
+        return part.measure(signal);
+      },
+    }));
+  }
+
+  #separations(): Measurement {
+    if (this.#subject.separations === undefined) return [];
+    const unit = this.#journal.nextUnit();
+    const measure: UnitOfWork["measure"] = async ({ subject: { separations }, edit }, { inTurn }) =>
+      (await separations?.(edit, (collection) => this.#journal.collect(unit, collection, inTurn))) ?? [];
+    return [{ unit, places: undefined, measure }];
+  }
+
+  readonly #once: Once = (what, make) => {
+    const found = this.#unchanged.get(what) ?? make();
     this.#unchanged.set(what, found);
     return found;
+  };
+
+  async #do(
+    planned: readonly Planned[],
+    signal: AbortSignal | undefined,
+    onDone: (groups: number) => Promise<void>,
+  ): Promise<void> {
+    const groups = planned.map(({ changes, rewards, losses, separations }) => ({
+      changes,
+      units: [...rewards.flatMap((one) => one ?? []), ...losses, ...separations],
+    }));
+    await doUnits(groups, { lanes: this.#lanes, journal: this.#journal, signal, onDone });
   }
 
-  async #separations(): Promise<number[]> {
-    const { separations } = this.#subject;
-    return separations === undefined ? [] : await this.#journal.unit(() => separations(this.#edit, this.#journal));
+  #samples({ condition, rewards, losses, separations }: Planned): Samples {
+    const of = (measurement: Measurement): number[] => numbersOf(measurement, this.#journal);
+    return {
+      condition,
+      rewards: rewards.map((one) => one && of(one)),
+      losses: of(losses),
+      separations: of(separations),
+      energy: energyOf(condition.features, this.#facts),
+    };
   }
 
   #scaled(id: string, factor: number): ScaledFeature {
@@ -193,6 +240,17 @@ export class AblationBench {
     return { dictionary, feature: place.feature, factor };
   }
 }
+
+/** The lanes' meters of the effect in one of the models, and the one of them that says what the units are. */
+interface Meters {
+  readonly planner: EffectMeter;
+  readonly of: (lane: Lane) => Promise<EffectMeter>;
+}
+
+/** Finds a part of a measurement in a lane. */
+type PartOf = (lane: Lane, at: number) => Promise<MeasuredPart | undefined>;
+
+const lossPart: PartOf = async ({ loss }, at) => loss.parts()[at];
 
 /**
  * What to measure under a condition. The set itself and the unchanged model get every completion, a control one: random

@@ -43,7 +43,7 @@ export async function openPairAblation(
   paths: PairAblationPaths,
   { preference, prependBos, contextLength, pairs: most, pairsAtOnce }: PairAblationSettings,
   sizes: ReadonlySet<DictionaryPlace["size"]>,
-): Promise<AblationSubject & AsyncDisposable> {
+): Promise<AblationSubject> {
   const { model, tokenizer } = await loadModelAndTokenizer(device, paths.tuned, paths.model);
   const base = await loadModel(device, paths.model, { prefix: "base/" });
   const { bosId, contextLength: longest } = model.config;
@@ -74,8 +74,6 @@ export async function openPairAblation(
     },
     meterOf: (own, edit) => MarginMeter.create(parts, own, edit),
     separations: undefined,
-    // Models and dictionaries go with the device.
-    [Symbol.asyncDispose]: async () => undefined,
   };
 }
 

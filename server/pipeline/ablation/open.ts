@@ -1,8 +1,11 @@
 import type { Random } from "../../common/random.ts";
+import { oneByOne } from "../../common/side-by-side.ts";
 import type { Device } from "../../engine/device.ts";
-import { loadModel } from "../../models/checkpoint.ts";
+import { type LoadedModel, loadModel } from "../../models/checkpoint.ts";
+import type { Tokenizer } from "../../models/tokenizer.ts";
 import { loadProbe } from "../../probe/format.ts";
-import { makePrompts } from "../../tuning/prompts.ts";
+import type { Reward } from "../../rewards/reward.ts";
+import { makePrompts, type Prompt } from "../../tuning/prompts.ts";
 import { readJsonLines } from "../artifacts/json-files.ts";
 import { loadModelAndTokenizer } from "../artifacts/loading.ts";
 import { heldOutTexts, sourceText } from "../artifacts/texts.ts";
@@ -37,37 +40,73 @@ export interface AblationSettings extends CompletionSettings {
 const lossTexts = 32;
 const separatedTriples = 96;
 
+/** One subject on several devices; they share its reward. */
+export interface OpenedSubjects extends AsyncDisposable {
+  readonly subjects: readonly [AblationSubject, ...AblationSubject[]];
+}
+
 /**
- * Loads the subject of an ablation of dictionaries of these sizes onto a device; the subject owns its reward until it
- * is disposed. `random` draws the prompts' lengths.
+ * Loads the subject of an ablation of dictionaries of these sizes onto each of the devices. Its reward, on the first of
+ * them, lives until the result is disposed of. `random` draws the prompts' lengths.
  */
 export async function openAblation(
-  device: Device,
+  devices: readonly [Device, ...Device[]],
   paths: AblationPaths,
-  { sampling, text, judged, reward, contextLength, multiToken, prompts }: AblationSettings,
+  settings: AblationSettings,
   sizes: ReadonlySet<DictionaryPlace["size"]>,
   random: Random,
-): Promise<AblationSubject & AsyncDisposable> {
-  const { model, tokenizer } = await loadModelAndTokenizer(device, paths.tuned, paths.model);
+): Promise<OpenedSubjects> {
+  const { text, sampling, judged, reward, prompts } = settings;
+  const ratings = needRatings(reward, "an ablation, which reads the probe,");
+  const [first, ...others] = devices;
+  const tuned = await loadModelAndTokenizer(first, paths.tuned, paths.model);
+  const { tokenizer } = tuned;
+  const { bosId } = tuned.model.config;
   const texts = await readJsonLines(paths.texts, heldOutTexts, sourceText);
-  const { bosId, contextLength: longest } = model.config;
+  const plain = texts.map((one) => one.text);
   const { probe, testTriples } = await loadProbe(paths.probe);
   const test = new Set(testTriples);
   const triples = (await readTriples(paths.triples)).filter(({ id }) => test.has(id));
+  const opened = await rewardOf(reward, judged, first);
+  const shared: Shared = {
+    paths,
+    settings,
+    sizes,
+    tokenizer,
+    texts: tokenIdsOf(tokenizer, texts.slice(0, lossTexts), { ...text, bosId }),
+    prompts: makePrompts(plain, tokenizer, { ...sampling, ...text, bosId }, random).slice(0, prompts),
+    triples: triples.slice(0, separatedTriples),
+    probe,
+    ratings,
+    reward: others.length === 0 ? opened : oneBatchAtATime(opened),
+  };
+  const subjects: [AblationSubject, ...AblationSubject[]] = [await subjectOn(first, tuned.model, shared)];
+  for (const device of others) subjects.push(await subjectOn(device, await loadModel(device, paths.tuned), shared));
+  return { subjects, [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose]() };
+}
+
+/** What the subjects on all devices have in common. */
+interface Shared extends Pick<SeparationParts, "probe" | "ratings" | "triples"> {
+  readonly paths: AblationPaths;
+  readonly settings: AblationSettings;
+  readonly sizes: ReadonlySet<DictionaryPlace["size"]>;
+  readonly tokenizer: Tokenizer;
+  readonly texts: readonly Int32Array[];
+  readonly prompts: readonly Prompt[];
+  readonly reward: Reward;
+}
+
+async function subjectOn(
+  device: Device,
+  model: LoadedModel,
+  { paths, settings, sizes, texts, tokenizer, prompts, reward, triples, probe, ratings }: Shared,
+): Promise<AblationSubject> {
+  const { sampling, text, contextLength, multiToken } = settings;
+  const { bosId, contextLength: longest } = model.config;
   const dictionaries = await placeDictionaries(device, paths.saes);
   const ofSizes = (some: ReadonlySet<DictionaryPlace["size"]>) =>
     dictionaries.filter(({ name }) => some.has(placeOfDictionary(name).size));
-  const plain = texts.map((one) => one.text);
-  const ratings = needRatings(reward, "an ablation, which reads the probe,");
-  const opened = await rewardOf(reward, judged, device);
-  const rewards: RewardParts = {
-    device,
-    tokenizer,
-    reward: opened,
-    sampling,
-    text,
-    prompts: makePrompts(plain, tokenizer, { ...sampling, ...text, bosId }, random).slice(0, prompts),
-  };
+  const rewards: RewardParts = { device, tokenizer, reward, sampling, text, prompts };
   const separated: SeparationParts = {
     device,
     model,
@@ -76,7 +115,7 @@ export async function openAblation(
     ratings,
     probe,
     multiToken,
-    triples: triples.slice(0, separatedTriples),
+    triples,
     prefixIds: prefixOf({ ...text, bosId }),
   };
   return {
@@ -84,11 +123,20 @@ export async function openAblation(
     model,
     base: await loadModel(device, paths.model, { prefix: "base/" }),
     dictionaries: ofSizes(sizes),
-    texts: tokenIdsOf(tokenizer, texts.slice(0, lossTexts), { ...text, bosId }),
+    texts,
     contextTokens: Math.min(contextLength, longest),
     effect: undefined,
     meterOf: (own, edit) => RewardMeter.create(rewards, own, edit),
-    separations: (edit, journal) => separationsOf(separated, edit, journal),
-    [Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+    separations: (edit, collect) => separationsOf(separated, edit, collect),
+  };
+}
+
+/** The same reward for callers that do not wait for one another. */
+function oneBatchAtATime(reward: Reward): Reward {
+  const inTurn = oneByOne();
+  return {
+    name: reward.name,
+    score: (batch, signal) => inTurn(() => reward.score(batch, signal)),
+    [Symbol.asyncDispose]: () => reward[Symbol.asyncDispose](),
   };
 }

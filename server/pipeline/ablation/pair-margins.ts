@@ -1,12 +1,13 @@
 /** Margins of held-out pairs by a model whose activations an edit may change. */
 import type { AblationEdit } from "../../ablate/edit.ts";
+import type { MeasuredPart } from "../../ablate/loss.ts";
 import type { Device } from "../../engine/device.ts";
 import type { Model } from "../../models/model.ts";
 import { type PairLogProbs, PairScorer } from "../../tuning/pair-batch.ts";
 import { marginOf } from "../../tuning/preference-loss.ts";
 import { scoringGroups, unscored } from "../../tuning/score-pairs.ts";
 import type { TokenPair } from "../../tuning/token-pair.ts";
-import type { EffectMeter, EffectOptions } from "./subject.ts";
+import type { EffectMeter } from "./subject.ts";
 
 /** What margins are measured with. */
 export interface MarginParts {
@@ -46,23 +47,20 @@ export class MarginMeter implements EffectMeter {
     return new MarginMeter(parts, groups);
   }
 
-  async values({ unit, signal }: EffectOptions): Promise<number[]> {
+  parts(): MeasuredPart[] {
     const { pairs, reference } = this.#parts;
-    const margins = new Array<number>(pairs.length).fill(0);
-    for (const { scorer, batches } of this.#groups) {
-      for (const batch of batches) {
-        signal?.throwIfAborted();
-        const found = await unit(async () => {
-          const scores = await scorer.score(batch.flatMap((at) => pairs[at] ?? []));
+    return this.#groups.flatMap(({ scorer, batches }) =>
+      batches.map((places) => ({
+        places,
+        measure: async () => {
+          const scores = await scorer.score(places.flatMap((at) => pairs[at] ?? []));
           return scores.map((policy, row) => {
-            const own = reference[batch[row] ?? -1] ?? unscored;
+            const own = reference[places[row] ?? -1] ?? unscored;
             return marginOf({ policy, reference: own, lengths: unscored });
           });
-        });
-        for (const [row, at] of batch.entries()) margins[at] = found[row] ?? Number.NaN;
-      }
-    }
-    return margins;
+        },
+      })),
+    );
   }
 
   async dispose(): Promise<void> {

@@ -1,5 +1,6 @@
 /** Rewards of completions, sampled and scored as in tuning, by a model whose activations an edit may change. */
 import type { AblationEdit } from "../../ablate/edit.ts";
+import type { MeasuredPart } from "../../ablate/loss.ts";
 import { Random } from "../../common/random.ts";
 import { Generator } from "../../models/generate.ts";
 import type { Model } from "../../models/model.ts";
@@ -49,29 +50,27 @@ export class RewardMeter implements EffectMeter {
   }
 
   /**
-   * A reward for every prompt, under the edit's current state. Seed and completion determine lengths and random
-   * numbers, whatever the model or the edit. Prompts with completions of similar length run together, so that few steps
-   * are spent on rows that have ended.
+   * A reward for every prompt, under the edit's current state, batch by batch. Seed and completion determine lengths and
+   * random numbers, whatever the model or the edit. Prompts with completions of similar length run together, so that few
+   * steps are spent on rows that have ended.
    */
-  async values({ completion, seed, unit, signal }: EffectOptions): Promise<number[]> {
+  parts({ completion, seed }: EffectOptions): MeasuredPart[] {
     const { prompts, sampling, tokenizer, reward } = this.#subject;
     const random = Random.fromSeed(seed).fork(`completion ${completion}`);
     const lengths = drawLengths(prompts, sampling, random.fork("lengths"));
     const order = [...prompts.keys()].sort((a, b) => (lengths[a] ?? 0) - (lengths[b] ?? 0) || a - b);
-    const rewards = new Array<number>(prompts.length).fill(0);
-    for (let start = 0; start < order.length; start += this.#rows) {
-      signal?.throwIfAborted();
+    return Array.from({ length: Math.ceil(order.length / this.#rows) }, (_, at) => {
+      const start = at * this.#rows;
       const places = order.slice(start, start + this.#rows);
-      const batch = places.flatMap((place) => prompts[place] ?? []);
-      const own = places.map((place) => lengths[place] ?? 0);
-      const stream = random.fork(`batch at ${start}`);
-      const found = await unit(async () => {
+      const measure = async (signal?: AbortSignal): Promise<number[]> => {
+        const batch = places.flatMap((place) => prompts[place] ?? []);
+        const own = places.map((place) => lengths[place] ?? 0);
+        const stream = random.fork(`batch at ${start}`);
         const rollouts = await sampleRollouts(this.#generator, batch, decodeText(tokenizer), sampling, stream, own);
         return [...(await scoresOf(reward, completionsOf(rollouts), signal))];
-      });
-      for (const [at, place] of places.entries()) rewards[place] = found[at] ?? 0;
-    }
-    return rewards;
+      };
+      return { places, measure };
+    });
   }
 
   async dispose(): Promise<void> {

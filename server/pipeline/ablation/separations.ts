@@ -3,14 +3,17 @@ import { FeatureCollection } from "../../probe/collect.ts";
 import { takeRows } from "../../probe/features.ts";
 import { probeRewards } from "../../probe/linear-probe.ts";
 import { spansOf } from "../../tasks/contrast.ts";
-import type { Journal } from "./journal.ts";
-import type { SeparationParts } from "./subject.ts";
+import type { CollectTriples, SeparationParts } from "./subject.ts";
 
 /**
  * The probe's separation of each triple under the edit's current state: its reading of the changed outputs at the
  * positive word minus that at the negative one.
  */
-export async function separationsOf(subject: SeparationParts, edit: AblationEdit, journal: Journal): Promise<number[]> {
+export async function separationsOf(
+  subject: SeparationParts,
+  edit: AblationEdit,
+  collect: CollectTriples,
+): Promise<number[]> {
   const { device, model, tokenizer, probe, ratings, triples, prefixIds, multiToken, probed } = subject;
   if (triples.length === 0) return [];
   const byLayer = new Map(probed.map((one) => [one.layer, one]));
@@ -35,7 +38,7 @@ export async function separationsOf(subject: SeparationParts, edit: AblationEdit
     prefixIds,
     edit: { stores: edit.frozenStores, live: edit.liveStores, activations: edit.activations },
   });
-  await journal.collect(collection);
+  await collect(collection);
   const { z } = await collection.finish();
   const n = triples.length;
   const rowsFrom = (first: number) =>

@@ -1,18 +1,18 @@
 import type { AblatedDictionary, AblationEdit } from "../../ablate/edit.ts";
-import type { Unit } from "../../ablate/loss.ts";
+import type { MeasuredPart } from "../../ablate/loss.ts";
 import type { EffectFacts } from "../../ablate/result.ts";
 import type { Device } from "../../engine/device.ts";
 import type { Model } from "../../models/model.ts";
 import type { Tokenizer } from "../../models/tokenizer.ts";
+import type { FeatureCollection } from "../../probe/collect.ts";
 import type { LinearProbe } from "../../probe/linear-probe.ts";
 import type { Reward } from "../../rewards/reward.ts";
 import type { WordRatings } from "../../rewards/word-ratings.ts";
 import type { Triple } from "../../tasks/task.ts";
 import type { Prompt } from "../../tuning/prompts.ts";
 import type { CompletionConfig } from "../../tuning/sampling-config.ts";
-import type { Journal } from "./journal.ts";
 
-/** The parts of a run that an ablation is measured with. */
+/** The parts of a run that an ablation is measured with, on one device. */
 export interface AblationSubject {
   readonly device: Device;
   /** The tuned model. */
@@ -30,14 +30,19 @@ export interface AblationSubject {
   readonly effect: EffectFacts | undefined;
   /** Compiles what measures the effect in one of the models, whose activations the edit changes. */
   meterOf(model: Model, edit: AblationEdit): Promise<EffectMeter>;
-  /** The probe's separations under the edit's current state; undefined where the probe reads no words. */
-  readonly separations: ((edit: AblationEdit, journal: Journal) => Promise<number[]>) | undefined;
+  /**
+   * The probe's separations under the edit's current state; undefined where the probe reads no words. `collect` runs all
+   * batches of a collection.
+   */
+  readonly separations: ((edit: AblationEdit, collect: CollectTriples) => Promise<number[]>) | undefined;
 }
+
+export type CollectTriples = (collection: FeatureCollection<string>) => Promise<void>;
 
 /** Measures an effect under the current state of an edit. Dispose it after use. */
 export interface EffectMeter {
-  /** One number a prompt or pair. */
-  values(options: EffectOptions): Promise<number[]>;
+  /** The units of work that give one number a prompt or pair. Meters of one subject on several devices have the same. */
+  parts(options: EffectOptions): MeasuredPart[];
   dispose(): Promise<void>;
 }
 
@@ -45,8 +50,6 @@ export interface EffectOptions {
   /** Index of the completion among those of every prompt, from 0. */
   readonly completion: number;
   readonly seed: number;
-  readonly unit: Unit;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** What rewards of completions are measured with. */

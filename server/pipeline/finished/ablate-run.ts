@@ -11,9 +11,8 @@ import type { DictionaryPlace } from "../ablation/dictionaries.ts";
 import { effectsOf } from "../ablation/effects.ts";
 import { ablationPaths, pairAblationPaths } from "../ablation/inputs.ts";
 import { AblationBench, type MeasureOptions } from "../ablation/measure.ts";
-import { openAblation } from "../ablation/open.ts";
+import { type OpenedSubjects, openAblation } from "../ablation/open.ts";
 import { openPairAblation } from "../ablation/open-pairs.ts";
-import type { AblationSubject } from "../ablation/subject.ts";
 import { rewardSettingsOf } from "../experiment/feedback-settings.ts";
 import { loadExperiment } from "../experiment/resolve.ts";
 import type { Experiment } from "../experiment/schema.ts";
@@ -48,9 +47,11 @@ export async function ablateRun(options: AblateRunOptions): Promise<AblationResu
   const sizes = new Set(features.flatMap(({ id }) => parseFeatureId(id)?.size ?? []));
   const { guardOpening = (open) => open() } = options;
   const open = await openers[contrastsOf(experiment.task)]({ folder, experiment, device, prompts, sizes, seed });
-  await using subject = await guardOpening(open);
-  const bench = await AblationBench.open(subject);
-  const result = await bench.measure({ ...options, seed, completions: subject.effect === undefined ? completions : 1 });
+  await using opened = await guardOpening(open);
+  const { subjects } = opened;
+  const bench = await AblationBench.open(subjects);
+  const isSampled = subjects[0].effect === undefined;
+  const result = await bench.measure({ ...options, seed, completions: isSampled ? completions : 1 });
   await bench.dispose();
   const key = canonicalDigest({ features, prompts, completions, draws, seed, source: store.meta("source") ?? "" });
   store.addAblations([{ key, result, effects: effectsOf(result) }], false);
@@ -65,7 +66,7 @@ interface Finished extends Pick<AblateRunOptions, "folder" | "device" | "prompts
 
 /** Finds a finished run's parts, and returns what opens them on the device, by what the run's task contrasts. */
 const openers: {
-  readonly [K in Contrasts]: (run: Finished) => Promise<() => Promise<AblationSubject & AsyncDisposable>>;
+  readonly [K in Contrasts]: (run: Finished) => Promise<() => Promise<OpenedSubjects>>;
 } = {
   words: async ({ folder, experiment, device, prompts, sizes, seed }) => {
     const paths = await ablationPaths(folder, experiment);
@@ -76,7 +77,7 @@ const openers: {
       multiToken: experiment.probe.multiToken,
       prompts,
     };
-    return () => openAblation(device, paths, settings, sizes, Random.fromSeed(seed).fork("prompts"));
+    return () => openAblation([device], paths, settings, sizes, Random.fromSeed(seed).fork("prompts"));
   },
   pairs: async ({ folder, experiment, device, prompts, sizes }) => {
     const paths = await pairAblationPaths(folder, experiment);
@@ -87,6 +88,10 @@ const openers: {
       pairs: prompts,
       pairsAtOnce: pairsAtOnceOf(experiment),
     };
-    return () => openPairAblation(device, paths, settings, sizes);
+    return async () => ({
+      subjects: [await openPairAblation(device, paths, settings, sizes)],
+      // Models and dictionaries go with the device.
+      [Symbol.asyncDispose]: async () => undefined,
+    });
   },
 };

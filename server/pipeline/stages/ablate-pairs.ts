@@ -20,7 +20,7 @@ export const ablatePairsStage: Stage<AblatePairsSettings, Inputs> = {
     await withDevice(context, async (device) => {
       const paths = { model: input("model"), tuned: input("tuned"), texts: input("texts"), saes: input("saes") };
       const subject = await openPairAblation(device, paths, settings, new Set(["small"]));
-      const bench = await AblationBench.open(subject, await journalOf(context));
+      const bench = await AblationBench.open([subject], await journalOf(context));
       const measured = await measureAll(bench, sets, context);
       await bench.dispose();
       await writeJson(output, ablationFile, ablationSchema.parse({ picked: sets.main.picked, ...measured }));

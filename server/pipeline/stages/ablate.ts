@@ -12,7 +12,7 @@ import { type Ablation, ablationFile, ablationSchema } from "../artifacts/ablati
 import { readCollected } from "../artifacts/collected.ts";
 import { featuresFile } from "../artifacts/features.ts";
 import { readJson, writeJson } from "../artifacts/json-files.ts";
-import { withDevice } from "../artifacts/loading.ts";
+import { copiesInMemory, withDevices } from "../artifacts/loading.ts";
 import { readTriples } from "../artifacts/triples.ts";
 import { needRatings } from "../feedback.ts";
 
@@ -28,7 +28,9 @@ export const ablateStage: Stage<AblateSettings, Inputs> = {
   run: async (context) => {
     const { settings, input, output } = context;
     const sets = await setsOf(context);
-    await withDevice(context, async (device) => {
+    // Each device holds all of the subject.
+    const most = await copiesInMemory(input("model"));
+    await withDevices(context, most, async (devices) => {
       const paths = {
         model: input("model"),
         tuned: input("tuned"),
@@ -38,8 +40,8 @@ export const ablateStage: Stage<AblateSettings, Inputs> = {
         triples: input("triples"),
       };
       const random = context.random.fork("prompts");
-      await using subject = await openAblation(device, paths, settings, new Set(["small"]), random);
-      const bench = await AblationBench.open(subject, await journalOf(context));
+      await using opened = await openAblation(devices, paths, settings, new Set(["small"]), random);
+      const bench = await AblationBench.open(opened.subjects, await journalOf(context));
       const measured = await measureAll(bench, sets, context);
       await bench.dispose();
       const frequencies = await frequenciesOf(sets.main.ids, measured.set, context);
