@@ -30,6 +30,8 @@ export interface AdapterConfig {
   readonly revision: string | undefined;
   /** What one module's B A is multiplied by. */
   scaleOf(module: string, rank: number): number;
+  /** The ranks that the file names: `r`, and those of single modules. */
+  readonly ranks: ReadonlySet<number>;
 }
 
 const schema = z.looseObject({
@@ -38,6 +40,7 @@ const schema = z.looseObject({
   revision: z.string().nullish(),
   r: z.int().positive(),
   lora_alpha: z.number().finite(),
+  rank_pattern: z.record(z.string(), z.int().positive()).nullish(),
   use_rslora: z.boolean().nullish(),
   alpha_pattern: z.record(z.string(), z.number().finite()).nullish(),
   bias: z.string().nullish(),
@@ -57,7 +60,6 @@ const harmless = new Set([
   "layers_to_transform",
   "layers_pattern",
   "modules_to_save",
-  "rank_pattern",
   "eva_config",
   "corda_config",
   "loftq_config",
@@ -98,7 +100,12 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
       folder,
       "that do not name their model: write its folder or hub id as base_model_name_or_path",
     );
-  return { base, revision: config.revision ?? undefined, scaleOf: (module, rank) => scaleOf(config, module, rank) };
+  return {
+    base,
+    revision: config.revision ?? undefined,
+    scaleOf: (module, rank) => scaleOf(config, module, rank),
+    ranks: new Set([config.r, ...Object.values(config.rank_pattern ?? {})]),
+  };
 }
 
 const mergeAdvice =

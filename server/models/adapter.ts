@@ -116,6 +116,11 @@ export async function openAdapter(
       folder,
       "that change nothing: every product B A is zero, as before any training. Give the folder that was saved after training",
     );
+  if (!Number.isFinite(squares))
+    throw new AdapterError(
+      folder,
+      "whose change of the weights is not finite: lora_alpha or their tensors are too large to compute with. Use an earlier checkpoint",
+    );
   return {
     facts: { weights: changes.size, deltaNorm: Math.sqrt(squares) },
     changes,
@@ -158,6 +163,7 @@ async function readChanges(
       if (spec.role === "linear" && source.tensors.has(nameA) && source.tensors.has(nameB)) {
         const [out = 0, inputs = 0] = spec.shape;
         const [a, b] = [await read(nameA, [rank, inputs]), await read(nameB, [out, rank])];
+        if (!config.ranks.has(rank)) throw new AdapterError(folder, otherRank(nameA, rank, config.ranks));
         const shape = { out, inputs, rank, scale: config.scaleOf(module, rank) };
         changes.set(spec.name, { kind: "product", a, b, shape });
       }
@@ -166,12 +172,21 @@ async function readChanges(
     }
   }
   const [stranger] = unread;
-  if (stranger !== undefined)
-    throw new AdapterError(
-      folder,
-      `whose tensor '${visibleLine(stranger, 200)}' fits no Linear weight of its model; it would be left out silently, so nothing was loaded`,
-    );
+  if (stranger !== undefined) throw new AdapterError(folder, leftOut(stranger, source));
   return changes;
+}
+
+function otherRank(name: string, rank: number, ranks: ReadonlySet<number>): string {
+  return `whose tensor '${visibleLine(name, 200)}' is of rank ${rank}; the file says ${[...ranks].join(", ")} (r, rank_pattern). The two are not of one training: copy both again`;
+}
+
+/** Why a tensor would not be read. */
+function leftOut(name: string, { tensors }: TensorSource): string {
+  const shown = `whose tensor '${visibleLine(name, 200)}'`;
+  const other = name.replace(/lora_[AB](?=\.weight$)/, (half) => (half === "lora_A" ? "lora_B" : "lora_A"));
+  return tensors.has(other) || other === name
+    ? `${shown} fits no Linear weight of its model; it would be left out silently, so nothing was loaded`
+    : `${shown} has no '${visibleLine(other, 200)}' beside it, without which it is half an adapter: copy the file again`;
 }
 
 /** L2 norm of a parameter's change. */
