@@ -90,9 +90,9 @@ export function serveReadings(
   });
 }
 
-/** Calls at most ten times a second. */
+/** Calls at once and then at most ten times a second. */
 function throttled(call: (value: number) => void): (value: number) => void {
-  let lastMs = performance.now();
+  let lastMs = Number.NEGATIVE_INFINITY;
   return (value) => {
     const nowMs = performance.now();
     if (nowMs - lastMs < 100) return;
