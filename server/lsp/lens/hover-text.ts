@@ -161,7 +161,10 @@ function verdictWords({ level, places, isCentred, ...judgement }: Judgement, mod
   return `${of} **${signed(value)}**${range} against the mean of rated words; f${from}`;
 }
 
-/** How far to trust the verdict, or else the reading at the top; for the probe's readings also its own evaluation. */
+/**
+ * How far to trust the verdict, or else the reading at the top; for the probe's readings also its own evaluation; and
+ * what is ablated in all of it.
+ */
 function trustOf(hover: WrittenHover): string {
   const { detail, shown, by, ablated, isShort } = hover;
   const judgement = judgementOf(hover);
@@ -170,6 +173,7 @@ function trustOf(hover: WrittenHover): string {
   const sentences = [
     ...(isAsked ? [trustSentence(by.info, by.mode, trusted)] : []),
     ...(isOfProbe(hover) ? [probeTrustWords(detail, isShort)] : []),
+    ...(ablated === undefined ? [] : [`With ${ablated}.`]),
   ];
   return sentences.join(" ");
 }
@@ -179,13 +183,12 @@ function isOfProbe({ shown, by }: TokenHover): boolean {
   return modeWords[shown.mode.kind].isProbes || modeWords[by.mode].isProbes;
 }
 
-/** Caveats for the whole hover: a missing part, an ablation, an extrapolation. */
+/** Caveats for the whole hover: a missing part, an extrapolation. */
 function noteLines(hover: TokenHover): string[] {
-  const { detail, ablated } = hover;
+  const { detail } = hover;
   const notes = [
     ...(detail.missing === null ? [] : [`What needs the base model is missing: ${plain(detail.missing)}`]),
     ...(isOfProbe(hover) ? unfamiliarWords(detail) : []),
-    ...(ablated === undefined ? [] : [`With ${ablated}.`]),
   ];
   return notes.length === 0 ? [] : [notes.join(" "), ""];
 }
