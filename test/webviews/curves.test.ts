@@ -139,6 +139,12 @@ describe.skipIf(chromiumPath === undefined)("the curves of a run", () => {
     await opened.picture("curves-high-contrast");
   });
 
+  it("says of a run that is done that it has no log, and not that its curves are still to come", async () => {
+    const done = { ...hostOf([]), open: async () => ({ name: "demo", state: { kind: "done" as const } }) };
+    await using opened = await harness.open(CurvesPage, done);
+    await opened.page.getByText("No curves: the run's folder has no log of its steps.").waitFor();
+  });
+
   it("says what is missing, and shows a refusal of the host as text", async () => {
     const host = hostOf([]);
     const refusing = { ...host, openLog: async () => Promise.reject(new Error("no <b>log</b> here")) };

@@ -61,7 +61,7 @@ export class CurvesApp extends LitElement {
         <vscode-button secondary @click=${() => this.#ask(this.#host.ask("openLog", {}))}>Open log</vscode-button>
       </div>
       ${alertOf(this.failure)}
-      ${charts.length > 0 ? nothing : html`<p class="dim">No curves yet: they begin with the first step of tuning.</p>`}
+      ${charts.length > 0 ? nothing : html`<p class="dim">${noCurves(this.head)}</p>`}
       ${this.#charts.list(charts, this.head?.state.kind === "running")}
     </main>`;
   }
@@ -86,6 +86,13 @@ export class CurvesApp extends LitElement {
 }
 
 customElements.define("lfp-curves", CurvesApp);
+
+/** Why nothing is drawn. */
+function noCurves(head: Head | undefined): string {
+  return head?.state.kind === "done"
+    ? "No curves: the run's folder has no log of its steps."
+    : "No curves yet: they begin with the first step of tuning.";
+}
 
 function stateOf({ state }: Head): string {
   switch (state.kind) {
