@@ -59,9 +59,10 @@ export class FeaturesTree implements vscode.TreeDataProvider<FeatureNode>, vscod
   }
 
   getTreeItem({ runFolder, id, row }: FeatureNode): vscode.TreeItem {
-    const item = new vscode.TreeItem(`${id}  ${meaningOf(row)}`);
+    // The number first: what a feature means is as long as the view is wide.
+    const item = new vscode.TreeItem([id, contributionText(row)].filter((part) => part !== "").join("  "));
     item.id = `${runFolder}/${id}`;
-    item.description = contributionText(row);
+    item.description = meaningOf(row);
     item.iconPath = row.pinned ? new vscode.ThemeIcon("pinned", colourOf(row)) : signIcon(row);
     item.tooltip = featureSentence(row);
     item.contextValue = row.pinned ? "feature pinned" : "feature";

@@ -39,7 +39,7 @@ describe.skipIf(!inject("ground").ready)("the features of the starter's run", ()
 
   it("a feature's page takes labels, reads one's own text, and ablates", async () => {
     // Explained below: one that the run has not explained.
-    await row(/L\d\/F\d+ +not explained/).click();
+    await row(/L\d\/F\d+.*not explained/).click();
     const page = await featurePage();
     await page.getByRole("heading", { name: "Examples" }).waitFor();
     await page.getByRole("textbox", { name: "New label" }).fill("by hand");

@@ -25,7 +25,7 @@ describe.skipIf(!inject("ground").ready)("language models of VS Code", () => {
     await workbench.openSideBar();
     await workbench
       .pane("Features")
-      .locator(".monaco-list-row", { hasText: /L\d\/F\d+ +not explained/ })
+      .locator(".monaco-list-row", { hasText: /L\d\/F\d+.*not explained/ })
       .first()
       .click();
     const page = await featurePage();
