@@ -86,6 +86,16 @@ it("the paper's smaller models are tuned whole", () => {
   expect(memoryNeedIssues(experiment, pythia, 4, { machineBytes: 8 * GiB, heapBytes: 4 * GiB })).toEqual([]);
 });
 
+it("nor is tuning started where the machine cannot hold a small model's state, whatever the texts", () => {
+  const experiment = parseExperiment({ preset: "paper/pythia-160m/toxic" });
+  const [issue, ...more] = memoryNeedIssues(experiment, pythia, 4, { machineBytes: 3 * GiB, heapBytes: 4 * GiB });
+  expect(more).toEqual([]);
+  // 162,322,944 weights of 4 bytes, five times, are 3.02 GiB.
+  expect(issue?.message).toMatch(
+    /^tuning takes about 3\.2 GiB: .*, activations besides; this machine \(or its container\) has 3\.0 GiB\. Train adapters/,
+  );
+});
+
 it("a run is refused by its model's config.json before it starts", async () => {
   const folder = await mkdtemp(join(tmpdir(), "lfp-memory-"));
   await writeFile(join(folder, "config.json"), JSON.stringify(gemmaJson));

@@ -60,7 +60,8 @@ export interface Need {
 
 /**
  * The experiment's demands that the machine cannot meet; none where the tuned model is given. State is counted exactly.
- * Activations, which for a large model decide, are those of texts that are all as long as they may be.
+ * Activations, which for a large model decide and for others are not counted, are those of texts that are all as long
+ * as they may be.
  */
 export function memoryNeedIssues(
   experiment: Experiment,
@@ -77,7 +78,13 @@ export function memoryNeedIssues(
     return [issueAt(["tuning", "lora"], message, "rule")];
   }
   const wide = wideBytesOf(config);
-  if (wide < fixedFromBytes) return [];
+  if (wide < fixedFromBytes) {
+    // Activations of a smaller model depend most on the texts, which are not known here.
+    const sure = [...state, program];
+    if (totalOf(sure) <= machineBytes) return [];
+    const message = `${sumOf("tuning", sure)}, activations besides; ${machineHas(machineBytes)}. ${stateAdvice(memory)}`;
+    return [issueAt(["tuning", "lora"], message, "rule")];
+  }
   const weights = { what: "the weights as their files have them", bytes: (wide * storedBytes) / 4 };
   const needs = [weights, working, ...state, ...activationNeeds(experiment, config, memory)];
   if (totalOf(needs) <= machineBytes) return [];
@@ -165,7 +172,7 @@ const program: Need = { what: "the program itself", bytes: 3 * 2 ** 26 };
 /** Measured on Gemma-2B's shape: four of its largest matrices, and what Node and ONNX Runtime take. */
 const working: Need = { what: "weights in use, widened to F32, and the program itself", bytes: 2 ** 30 };
 
-/** State that the device's own memory holds while a model is tuned. */
+/** State that the device's own memory holds while a model is tuned; a cache of sampled texts comes on top. */
 function stateNeeds(config: ModelConfig, { lora }: StepMemory): Need[] {
   const wide = wideBytesOf(config);
   if (lora === null)
