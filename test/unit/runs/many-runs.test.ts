@@ -71,22 +71,22 @@ function start(all: readonly string[], more: Partial<ManyRuns> = {}): { states: 
   return { states, ends };
 }
 
-/** The job's node does all of its run, and the job is gone. */
-async function finish(id: number, folder: string): Promise<void> {
-  await runPipeline(smallPlan(), folder, { seed: 7, deviceClass: "cpu", queued: false });
-  end(id);
+/** A job once it is there: a moment after the run that it is of was asked for. */
+async function jobAt(id: number): Promise<(typeof cluster.jobs)[number]> {
+  await expect.poll(() => cluster.jobs.length, PATIENT).toBeGreaterThan(id);
+  return cluster.jobs[id] ?? expect.fail(`no job ${id}`);
 }
 
-function end(id: number): void {
-  const job = cluster.jobs[id];
-  if (job === undefined) throw new Error(`no job ${id}`);
+/** The job's node does all of its run, and the job is gone. */
+async function finish(id: number, folder: string): Promise<void> {
+  const job = await jobAt(id);
+  await runPipeline(smallPlan(), folder, { seed: 7, deviceClass: "cpu", queued: false });
   job.state = "gone";
 }
 
 /** A job's node is so far with a stage of its run. */
 async function workOn(id: number, folder: string, done: number): Promise<void> {
-  const job = cluster.jobs[id];
-  if (job === undefined) throw new Error(`no job ${id}`);
+  const job = await jobAt(id);
   const log = new EventLog(runPaths(folder).events, disk);
   log.append({ kind: "progress", stage: "tuned", done, total: 9, unit: "steps", ratePerS: null, secondsLeft: null });
   log.close();
@@ -135,7 +135,7 @@ test("a run that cannot be submitted or read, or whose job ends, fails alone and
     },
   });
   await submitted(3);
-  end(0);
+  (await jobAt(0)).state = "gone";
   await finish(1, all[3] ?? "");
   expect((await ends).map(({ failure }) => failure)).toEqual([
     { code: "resource", message: "the cluster is full" },
@@ -177,8 +177,9 @@ test("a run is submitted again where its job ended for a passing reason", async 
   const [folder = ""] = await folders("a");
   const { ends } = start([folder]);
   await submitted(1);
+  const job = await jobAt(0);
   passing.add(0);
-  end(0);
+  job.state = "gone";
   await submitted(2);
   expect(submits).toEqual(["a", "a again"]);
   await finish(1, folder);
@@ -211,8 +212,7 @@ test.each(["stop", "leave"] as const)(
       },
     });
     await submitted(1);
-    const [job] = cluster.jobs;
-    if (job !== undefined) job.state = "working";
+    (await jobAt(0)).state = "working";
     const options = { seed: 7, deviceClass: "cpu", queued: false };
     const broken = {
       ...initialise,
