@@ -27,7 +27,7 @@ const settings = {
   reward: { kind: "vader", lexicon: "head", text: "full" },
   contextLength: 32,
   multiToken: "average",
-  prompts: 300,
+  prompts: 160,
 } as const;
 
 /** Features of the tiny run, two of each layer. */
@@ -38,6 +38,8 @@ let devices: readonly [Device, Device];
 let alone: OpenedSubjects;
 let both: OpenedSubjects;
 let expected: readonly AblationResult[];
+/** Pieces of work of a measurement on one device. */
+let total: number;
 
 beforeAll(async () => {
   const root = await scratchFolder();
@@ -62,7 +64,9 @@ beforeAll(async () => {
     openAblation(own, paths, settings, new Set(["small"]), Random.fromSeed(3));
   alone = await open([devices[0]]);
   both = await open(devices);
-  expected = await measured(alone.subjects, new Journal());
+  const counting = counted();
+  expected = await measured(alone.subjects, counting.journal);
+  total = counting.pieces();
 });
 
 afterAll(async () => {
@@ -74,7 +78,7 @@ afterAll(async () => {
 /** A measurement with every control, and one that reuses what the first found of the unchanged model. */
 async function measured(subjects: OpenedSubjects["subjects"], journal: Journal): Promise<AblationResult[]> {
   const bench = await AblationBench.open(subjects, journal);
-  const common = { draws: 3, completions: 2, seed: 5 };
+  const common = { draws: 2, completions: 2, seed: 5 };
   const results = [
     await bench.measure({ ...common, features }),
     await bench.measure({ ...common, features: features.slice(0, 2), extent: "beside" }),
@@ -101,21 +105,30 @@ function measuring(subject: AblationSubject, change: (measure: Measure) => Measu
 
 test("two devices give the numbers of one, and each does a part", async () => {
   const seen = new Set<number>();
-  const counted = both.subjects.map((subject, at) =>
+  const watched = both.subjects.map((subject, at) =>
     measuring(subject, (measure) => (signal) => {
       seen.add(at);
       return measure(signal);
     }),
   );
-  const [first, ...others] = counted;
+  const [first, ...others] = watched;
   if (first === undefined) throw new Error("no subject");
   expect(await measured([first, ...others], new Journal())).toEqual(expected);
   expect([...seen].sort()).toEqual([0, 1]);
-  expect(expected[0]?.conditions).toHaveLength(4 + 3);
+  expect(expected[0]?.conditions).toHaveLength(4 + 2);
   expect(expected[0]?.conditions[1]?.reward.change?.mean).not.toBe(0);
   expect(expected[0]?.conditions[1]?.probe).not.toBeNull();
   expect(expected[0]?.base).not.toBeNull();
 });
+
+/** A journal that counts the pieces of work which it lacked. */
+function counted(saved?: SavedJournal): { readonly journal: Journal; readonly pieces: () => number } {
+  let pieces = 0;
+  const onPiece = async (): Promise<void> => {
+    pieces += 1;
+  };
+  return { journal: new Journal(onPiece, saved), pieces: () => pieces };
+}
 
 /** What a checkpoint keeps of a journal: JSON, and copies of its arrays. */
 function kept({ state, doubles, floats }: SavedJournal): SavedJournal {
@@ -148,15 +161,15 @@ async function cutAt(
 }
 
 test("a measurement that was cut goes on with the same numbers, on as many devices as there are then", async () => {
-  const uncut = await cutAt([], () => both.subjects);
-  const [total = 0] = uncut.pieces;
   const cuts = [1, 4, 9, 2];
   const turns = [both, alone, both, both, alone];
   const { results, pieces } = await cutAt(cuts, (part) => (turns[part] ?? alone).subjects);
   expect(results).toEqual(expected);
-  // After a cut the other device ends its unit, which is not saved, so that only units under way are done twice.
   expect(pieces.slice(0, -1)).toEqual(cuts);
-  expect(pieces.reduce((sum, count) => sum + count, 0)).toBe(total);
+  // The other device ends what it does at a cut, which is not saved: a unit, or of several that collect triples one.
+  const sum = pieces.reduce((all, count) => all + count, 0);
+  expect(sum).toBeGreaterThanOrEqual(total);
+  expect(sum).toBeLessThan(1.5 * total);
 });
 
 test("a device that fails ends the measurement with its error, when the other works no more", async () => {
@@ -174,9 +187,11 @@ test("a device that fails ends the measurement with its error, when the other wo
   expect(working).toBe(0);
 });
 
-test("goes on from a checkpoint of a version that did all units in order", async () => {
+test("goes on within a unit from a checkpoint of a version that did all units in order", async () => {
   const states: SavedJournal[] = [];
+  let before = 0;
   const onPiece = async (capture: () => SavedJournal): Promise<void> => {
+    before += 1;
     const saved = kept(capture());
     const { collecting, ...older } = z.looseObject({ collecting: z.int().optional() }).parse(saved.state);
     if (collecting === undefined) return;
@@ -184,7 +199,7 @@ test("goes on from a checkpoint of a version that did all units in order", async
     throw new Cut();
   };
   await expect(measured(alone.subjects, new Journal(onPiece))).rejects.toBeInstanceOf(Cut);
-  const [cut] = states;
-  expect(Object.keys(cut?.floats ?? {})).toEqual(["z"]);
-  expect(await measured(both.subjects, new Journal(undefined, cut))).toEqual(expected);
+  const resumed = counted(states[0]);
+  expect(await measured(alone.subjects, resumed.journal)).toEqual(expected);
+  expect(before + resumed.pieces()).toBe(total);
 });

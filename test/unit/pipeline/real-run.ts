@@ -33,6 +33,7 @@ const outcome = await runPipeline(plan, folder, {
   deviceClass: "cpu",
   // As many such processes work at a time as there are cores.
   openDevice: () => createCpuDevice({ threads: 1 }),
+  openDevices: (most) => Promise.all(Array.from({ length: Math.min(most, 2) }, () => createCpuDevice({ threads: 1 }))),
   checkpointDue: everyNth(2),
   queued: false,
   files,
