@@ -17,12 +17,12 @@ import { type FakeRay, startFakeRay } from "../../../support/fake-ray.ts";
 import { useStateFolder } from "../../../support/state-folder.ts";
 import { fakePlan } from "../fake-stages.ts";
 import { lastingFiles } from "../lasting-files.ts";
-import { scratchFolder } from "../scratch.ts";
+import { PATIENT, scratchFolder } from "../scratch.ts";
 
 vi.mock("../../../../server/runs/executors.ts", async () => {
   const { localExecutor } = await import("../../../../server/runs/local-executor.ts");
   const { RayExecutor } = await import("../../../../server/runs/ray/executor.ts");
-  const times = { freshMs: 100, absentMs: 1000, commandMs: 10_000, killMs: 10_000 };
+  const times = { freshMs: 100, absentMs: 4000, commandMs: 10_000, killMs: 10_000 };
   return { executors: { local: localExecutor, ray: new RayExecutor(times) } };
 });
 
@@ -150,9 +150,9 @@ test("goes on where the head is started anew while runs work: what that takes is
     state: { kind: "waiting", for: expect.stringContaining(what) },
   });
   const look = () => runStatus(folderOf("a"));
-  await expect.poll(look, { timeout: 20_000, interval: 50 }).toMatchObject(waitsFor("cannot be reached"));
+  await expect.poll(look, { ...PATIENT, interval: 50 }).toMatchObject(waitsFor("cannot be reached"));
   ray.setDown(false);
-  await expect.poll(look, { timeout: 20_000, interval: 50 }).toMatchObject(waitsFor("Ray does not know its job"));
+  await expect.poll(look, { ...PATIENT, interval: 50 }).toMatchObject(waitsFor("Ray does not know its job"));
   expect((await ends).map((end) => end.state.kind)).toEqual(["done", "done"]);
   expect(ray.submissions.toSorted(byCodeUnit)).toEqual(["a", "a", "b", "b"]);
   for (const name of ["a", "b"]) {
