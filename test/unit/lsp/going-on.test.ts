@@ -98,14 +98,18 @@ test("a job that could not be submitted is told with the run, and not tried agai
   expect(await fake.calls("sbatch")).toHaveLength(2);
 });
 
-test.each<[string, string, LspClientOptions]>([
-  ["ended because somebody stopped it", "75 stopped\n", {}],
-  ["was started too often without a new checkpoint", "75 stalled\n", {}],
-  ["is of another user's, whose run folder this is", "75\n", { env: { LFP_STATE_DIR: "/nowhere" } }],
-  ["is of a workspace that is not trusted", "75\n", { options: { trusted: false } }],
-])("a job that %s is left alone", async (_, exit, options) => {
+test.each<[string, string, (root: string) => LspClientOptions]>([
+  ["ended because somebody stopped it", "75 stopped\n", () => ({})],
+  ["was started too often without a new checkpoint", "75 stalled\n", () => ({})],
+  [
+    "is of another user's, whose run folder this is",
+    "75\n",
+    (root) => ({ env: { LFP_STATE_DIR: join(root, "other") } }),
+  ],
+  ["is of a workspace that is not trusted", "75\n", () => ({ options: { trusted: false } })],
+])("a job that %s is left alone", async (_, exit, optionsIn) => {
   const { runsRoot } = await endedRun(exit);
-  const client = await open(runsRoot, options);
+  const client = await open(runsRoot, optionsIn(join(runsRoot, "..")));
   expect(await stateIn(client)).toMatchObject({ kind: "interrupted" });
   await stateIn(client);
   expect(await fake.calls("sbatch")).toHaveLength(1);
