@@ -59,4 +59,6 @@ it("holds a small model in F32 whatever its files have, and reads the starter's 
   expect(found.largestTensor.shape).toEqual([4096, 128]);
   expect(found.largestTensor.heldMB).toBe(found.largestTensor.trainedMB);
   expect(needProblems(found, { memoryMB: 100, bufferMB: 128 })).toEqual([]);
+  // 2,238,464 weights, 524,288 of them in the largest tensor: 4 bytes each, and 20 in training.
+  expect(needsText(found)).toMatch(/needs 9 MB to read it .* 43 MB to train all weights, .* 2 MB$/);
 });

@@ -110,5 +110,5 @@ function megabytes(bytes: number): number {
 }
 
 function gigabytes(mb: number): string {
-  return `${(mb / 1024).toFixed(mb < 1024 ? 2 : 1)} GB`;
+  return mb < 100 ? `${mb} MB` : `${(mb / 1024).toFixed(mb < 1024 ? 2 : 1)} GB`;
 }

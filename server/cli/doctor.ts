@@ -65,11 +65,12 @@ type Report = Awaited<ReturnType<typeof examine>>;
 type Surrounding = Pick<Given<Record<never, never>>, "env" | "signal">;
 
 async function examine({ env, signal }: Surrounding, model: string | undefined) {
+  // First: a name that is wrong is told before anybody waits for devices.
+  const needs = model === undefined ? undefined : gpuNeeds(model, await readModelSize(model, { env, signal }));
   const cpu = await checkCpuDevice(env, signal);
   const starter = await checkStarter();
   const gpu = await checkGpuDevice(env, signal);
   const huggingFace = await checkCache(env);
-  const needs = model === undefined ? undefined : gpuNeeds(model, await readModelSize(model, { env, signal }));
   const limits = gpu.result.ok ? gpu.result : undefined;
   const problems: Problem[] = [
     ...[cpu, gpu, starter, huggingFace].flatMap((checked) => checked.problems),
